@@ -1,0 +1,380 @@
+"""Configuration as typed models: ``relapse.toml``, ``experiments/*.toml`` and ``data/mappings/*.toml``.
+
+Unknown keys are refused, so that a misspelt option never passes silently.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from relapse_risk.errors import ConfigurationError
+from relapse_risk.vocabulary import Direction, HouseholdType, Language, Unit
+
+Outcome = Literal["income", "status", "schooling", "medical_insurance", "housing", "water"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- mapping of another system's columns to the canonical ones --------------------------------------
+
+
+class ColumnSource(_Strict):
+    """Where a canonical column's values come from, in one source file.
+
+    Exactly one of ``column``, ``constant``, ``parts``, ``month_end``, ``quarter_end``, ``year_end`` and
+    ``after`` is given; ``recode``, ``scale`` and ``width`` refine a ``column``.
+
+    Attributes
+    ----------
+    column : str
+        Source column, taken as it is.
+    recode : dict
+        Source value to canonical value; a value that is not listed is kept.
+    scale : float
+        Factor for numbers, such as 3 for a monthly amount that stands for a quarter.
+    width : int
+        Left-pad with zeros to this many characters.
+    parts : list of ColumnSource
+        Texts to join, for codes built of several columns.
+    month_end, quarter_end, year_end : list of str
+        Source columns ``[year, month]``, ``[year, quarter]`` or ``[year]``; gives the last day.
+    quarter_start : list of str
+        ``[year, quarter]``; gives the first day.
+    after : str, delay_days : int
+        A canonical date column of the same table plus a delay: for exports that do not say when a row
+        was recorded. Flagged ``assumed`` in the manifest and on the model card.
+    """
+
+    column: str | None = None
+    constant: str | int | float | bool | None = None
+    parts: list[ColumnSource] | None = None
+    month_end: list[str] | None = None
+    quarter_end: list[str] | None = None
+    quarter_start: list[str] | None = None
+    year_end: list[str] | None = None
+    after: str | None = None
+    delay_days: int = 0
+    recode: dict[str, str] = Field(default_factory=dict)
+    scale: float | None = None
+    width: int | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        names = (
+            "column",
+            "constant",
+            "parts",
+            "month_end",
+            "quarter_end",
+            "quarter_start",
+            "year_end",
+            "after",
+        )
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(names)} is needed, found {given or 'none'}")
+        return self
+
+
+class TableMapping(_Strict):
+    """How one canonical table is made from a source file.
+
+    Attributes
+    ----------
+    file : str
+        Name of the source file or sheet without its ending.
+    columns : dict of str to ColumnSource or str
+        Canonical column to its source; a bare text is the name of a source column.
+    first_of_each : bool
+        Keep only the first row of every key (by ``recorded_on``) and count the rest as duplicates: for
+        households or thresholds that a long file repeats on every row.
+    """
+
+    file: str
+    columns: dict[str, ColumnSource]
+    first_of_each: bool = False
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _bare_names(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {k: {"column": v} if isinstance(v, str) else v for k, v in value.items()}
+        return value
+
+
+class ExtraColumn(_Strict):
+    """A column beyond the canonical ones that becomes a feature of its own.
+
+    Attributes
+    ----------
+    table : {"observation", "household"}
+    column : str
+        Source column.
+    name : str
+        Name of the canonical column and, with ``x_`` before it, of the feature.
+    statistic : {"last", "mean", "max", "sum"}
+        What is taken of the values known; ``lookback_months`` back for all but ``last``.
+    is_categorical : bool
+        The values are codes without an order.
+    reason_zh, reason_en : str
+        Sentence with ``{value}`` in it, for lists; empty where the feature never serves as a reason.
+    """
+
+    table: Literal["observation", "household"] = "observation"
+    column: str
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    zh: str
+    en: str
+    unit: Unit = Unit.COUNT
+    direction: Direction = Direction.EITHER
+    statistic: Literal["last", "mean", "max", "sum"] = "last"
+    lookback_months: int = 24
+    is_categorical: bool = False
+    reason_zh: str = ""
+    reason_en: str = ""
+
+    @field_validator("unit", mode="before")
+    @classmethod
+    def _unit_by_name(cls, value: object) -> object:
+        if isinstance(value, str) and value.upper() in Unit.__members__:
+            return Unit[value.upper()]
+        return value
+
+    @field_validator("direction", mode="before")
+    @classmethod
+    def _direction_by_name(cls, value: object) -> object:
+        if isinstance(value, str) and value.upper() in Direction.__members__:
+            return Direction[value.upper()]
+        return value
+
+
+class Mapping(_Strict):
+    """A mapping file: tables, extra columns, and where the data comes from."""
+
+    name: str
+    source: str
+    tables: dict[str, TableMapping]
+    extra: tuple[ExtraColumn, ...] = ()
+
+
+# --- experiments -------------------------------------------------------------------------------------
+
+
+class CohortConfig(_Strict):
+    """Who may be trained and judged on: households not below the line, with all guarantees held.
+
+    Attributes
+    ----------
+    household_types : tuple of HouseholdType
+    max_report_age_months : int
+        A household whose latest report ended longer ago than this has no known state, and is left out.
+    """
+
+    max_report_age_months: int = Field(default=6, ge=0)
+    household_types: tuple[HouseholdType, ...] = (HouseholdType.LIFTED, HouseholdType.ORDINARY)
+
+
+class LabelConfig(_Strict):
+    """What is predicted.
+
+    Attributes
+    ----------
+    kind : {"first_event", "state_at_horizon"}
+        The first event within the window, or the state in the period that ends the window (for panels
+        that see a household only now and then).
+    horizon_months : int
+    outcomes : tuple of Outcome
+        Any of them is the event. ``income`` is reference income per head below the line; ``status`` is
+        the status handed in by sources that give no income.
+    income_window_months : int
+        Months over which income is summed, then scaled to a year.
+    """
+
+    kind: Literal["first_event", "state_at_horizon"] = "first_event"
+    horizon_months: int = Field(default=12, ge=1, le=60)
+    outcomes: tuple[Outcome, ...] = ("income", "schooling", "medical_insurance", "housing", "water")
+    income_window_months: int = Field(default=12, ge=1, le=36)
+
+
+class FeatureConfig(_Strict):
+    """Which features of the catalogue reach the model; all with role ``model`` where nothing is said."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class ModelConfig(_Strict):
+    """The model and its settings; those of LightGBM keep LightGBM's names.
+
+    Attributes
+    ----------
+    kind : {"hazard", "logistic", "blend", "best_indicator"}
+        ``blend`` averages the log-odds of ``hazard`` and ``logistic``.
+    intervals_months : tuple of int
+        Ends of the hazard's intervals; the last is the horizon.
+    """
+
+    kind: Literal["hazard", "logistic", "blend", "best_indicator"] = "hazard"
+    intervals_months: tuple[int, ...] = (3, 6, 12)
+    n_estimators: int = Field(default=150, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0)
+    num_leaves: int = Field(default=15, ge=2)
+    max_depth: int = Field(default=8, ge=1)
+    min_child_samples: int = Field(default=60, ge=1)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    colsample_bytree: float = Field(default=0.5, gt=0, le=1)
+    reg_lambda: float = Field(default=5.0, ge=0)
+    is_monotone: bool = True
+    logistic_c: float = Field(default=0.05, gt=0)
+    blend_weight: float = Field(default=0.5, ge=0, le=1, description="share of the hazard model")
+    seed: int = 0
+
+    @field_validator("intervals_months")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or list(value) != sorted(set(value)) or value[0] < 1:
+            raise ValueError("interval ends must be positive and rising")
+        return value
+
+
+class CalibrationConfig(_Strict):
+    """How hazards are calibrated on a later window.
+
+    Attributes
+    ----------
+    window_months : int
+        Origins in the last so many months before the newest mature one are kept for it; 0 for none.
+    is_refitted : bool
+        Fit the model once more on all mature origins after the calibration was learnt; said on the card.
+    """
+
+    method: Literal["sigmoid", "isotonic", "none"] = "sigmoid"
+    window_months: int = Field(default=3, ge=0)
+    is_refitted: bool = False
+
+
+class OriginConfig(_Strict):
+    """As-of dates: either listed, or every so many months between two dates (or as far as data go)."""
+
+    dates: tuple[date, ...] = ()
+    first: date | None = None
+    last: date | None = None
+    every_months: int = Field(default=3, ge=1)
+    history_months: int = Field(
+        default=12, ge=0, description="months of data before the first origin where `first` is not given"
+    )
+
+
+class EvaluationConfig(_Strict):
+    """How the backtest is run.
+
+    Attributes
+    ----------
+    origins : OriginConfig
+        The dates to judge on.
+    capacities : tuple of float
+        Shares of the cohort (below 1) or absolute numbers of visits (1 and more).
+    gap_months : int
+        Reporting delay kept free between training labels and the test origin.
+    is_refitted : bool
+        Train anew for every test origin; else once, before the first.
+    labels_known_on : date or None
+        Read training labels on this day instead of on the test origin.
+    cluster : str
+        Index column whose groups are resampled for intervals.
+    """
+
+    origins: OriginConfig = OriginConfig()
+    capacities: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1)
+    gap_months: int = Field(default=1, ge=0)
+    is_refitted: bool = True
+    labels_known_on: date | None = None
+    cluster: Literal["household_id", "village_code", "township_code", "county_code"] = "village_code"
+    bootstrap_replicates: int = Field(default=400, ge=0)
+    model_share: float = Field(default=0.2, ge=0, le=1, description="visits kept for model alerts")
+    seed: int = 0
+
+
+class Experiment(_Strict):
+    """One file under ``experiments/``."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = ""
+    cohort: CohortConfig = CohortConfig()
+    label: LabelConfig = LabelConfig()
+    features: FeatureConfig = FeatureConfig()
+    model: ModelConfig = ModelConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    training_origins: OriginConfig = OriginConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _intervals_end_at_horizon(self) -> Self:
+        intervals = self.model.intervals_months
+        if intervals[-1] != self.label.horizon_months:
+            raise ValueError(
+                f"model.intervals_months ends at {intervals[-1]}, "
+                f"label.horizon_months is {self.label.horizon_months}"
+            )
+        if self.label.kind == "state_at_horizon" and len(intervals) > 1:
+            raise ValueError(
+                "a state at the horizon has one interval: set model.intervals_months to the horizon"
+            )
+        return self
+
+
+class Project(_Strict):
+    """``relapse.toml``: where a project keeps its things. Paths are relative to the file."""
+
+    store: Path = Path("data/store")
+    models: Path = Path("models")
+    outputs: Path = Path("outputs")
+    experiment: Path = Path("experiments/default.toml")
+    tracking_uri: str = "sqlite:///experiments/mlflow.db"
+    language: Language = "zh"
+    model_share: float = Field(default=0.2, ge=0, le=1)
+    audit_share: float = Field(default=0.05, ge=0, le=1)
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def load(path: Path, model: type[_Model]) -> _Model:
+    """Read a TOML file into one of the models of this module.
+
+    Raises
+    ------
+    ConfigurationError
+        RR211 where there is no such file, RR212 where it is no TOML, RR213 where keys or values are wrong.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            "RR211",
+            str(path),
+            "there is no such file",
+            f"a TOML file with a {model.__name__}",
+            "Check the path",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "RR212", str(path), f"not readable as TOML ({error})", "UTF-8 TOML", "Correct the line named"
+        ) from error
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ConfigurationError(
+            "RR213", str(path), problems, f"the keys of {model.__name__}", "Correct these keys"
+        ) from error

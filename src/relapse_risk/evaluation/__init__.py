@@ -1,0 +1,1 @@
+"""Evaluation: metrics at capacity and rolling-origin backtests."""

@@ -1,0 +1,1 @@
+"""Explanations: attributions, and reasons as facts from the record."""

@@ -1,0 +1,140 @@
+"""The feature matrix: one row per household and as-of date, one column per feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.errors import ContractError
+from relapse_risk.features.expression import Array, Evaluator, Expression, FeatureRef, ParameterRef
+from relapse_risk.features.spec import FeatureSet
+
+INDEX_COLUMNS = (
+    "household_id",
+    "as_of_date",
+    "county_code",
+    "county_name",
+    "township_code",
+    "township_name",
+    "village_code",
+    "village_name",
+    "household_type",
+    "monitor_category",
+    "helper_id",
+)
+PARAMETER_COLUMNS = ("county_code", "as_of_date", "param", "value", "unit", "source", "verified")
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """Values of a feature set for households as of one or more dates.
+
+    Attributes
+    ----------
+    index : polars.DataFrame
+        ``INDEX_COLUMNS``, one row per row of ``values``; sorted by as-of date, then household.
+    features : FeatureSet
+    values : ndarray of float64, shape (n_rows, n_features)
+        NaN where a value is not known or does not apply.
+    parameters : polars.DataFrame
+        ``PARAMETER_COLUMNS``: the dated parameters in force for each county and as-of date; rules and
+        phrases read them from here, so that all pages quote the same numbers.
+    """
+
+    index: pl.DataFrame
+    features: FeatureSet
+    values: NDArray[np.float64]
+    parameters: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(PARAMETER_COLUMNS, pl.String))
+    )
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (self.index.height, len(self.features)):
+            raise ContractError(
+                "RR313",
+                "feature matrix",
+                f"values of shape {self.values.shape} for {self.index.height} rows and "
+                f"{len(self.features)} features",
+                "one row per index row and one column per feature",
+                "Build the matrix with build_features",
+            )
+
+    def __len__(self) -> int:
+        return self.index.height
+
+    def __repr__(self) -> str:
+        dates = self.as_of_dates
+        when = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates {dates[0]} … {dates[-1]}"
+        return f"FeatureMatrix({len(self)} rows x {len(self.features)} features, as of {when})"
+
+    @property
+    def as_of_dates(self) -> tuple[date, ...]:
+        """The as-of dates, in order."""
+        return tuple(self.index["as_of_date"].unique().sort().to_list())
+
+    def column(self, name: str) -> Array:
+        """Return one feature's values, shape ``(n_rows,)``."""
+        return self.values[:, self.features.position(name)]
+
+    def parameter(self, name: str) -> Array:
+        """Return the parameter in force for every row, shape ``(n_rows,)``; NaN where not known."""
+        rows = self.parameters.filter(pl.col("param") == name).select("county_code", "as_of_date", "value")
+        if rows.is_empty():
+            return np.full(len(self), np.nan)
+        joined = self.index.select("county_code", "as_of_date").join(
+            rows, on=["county_code", "as_of_date"], how="left", maintain_order="left"
+        )
+        return joined["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    def evaluate(self, *expressions: Expression) -> list[Array]:
+        """Compute expressions over features and parameters; each result has shape ``(n_rows,)``."""
+        evaluator = Evaluator(self._leaf, len(self))
+        return [evaluator(expression) for expression in expressions]
+
+    def _leaf(self, node: Expression) -> Array:
+        if isinstance(node, FeatureRef):
+            return self.column(node.name)
+        if isinstance(node, ParameterRef):
+            return self.parameter(node.name)
+        raise ContractError(
+            "RR314",
+            f"expression {node!r}",
+            "reads a table",
+            "features and parameters only",
+            "Declare a feature",
+        )
+
+    def rows(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> FeatureMatrix:
+        """Return the rows of a mask or of positions, in that order."""
+        positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
+        return FeatureMatrix(self.index[positions], self.features, self.values[positions], self.parameters)
+
+    def at(self, as_of_date: date) -> FeatureMatrix:
+        """Return the rows of one as-of date."""
+        return self.rows((self.index["as_of_date"] == as_of_date).to_numpy())
+
+    def select(self, names: Sequence[str]) -> FeatureMatrix:
+        """Return the matrix with only these features, in this order."""
+        positions = [self.features.position(name) for name in names]
+        return FeatureMatrix(
+            self.index, self.features.select(names), self.values[:, positions], self.parameters
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a frame indexed by ``household_id`` and ``as_of_date``, one column per feature."""
+        index = pd.MultiIndex.from_arrays(
+            [self.index["household_id"].to_list(), self.index["as_of_date"].to_list()],
+            names=["household_id", "as_of_date"],
+        )
+        return pd.DataFrame(self.values, index=index, columns=list(self.features.names))
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return index columns and features side by side."""
+        features = pl.DataFrame(self.values, schema=list(self.features.names), orient="row")
+        return self.index.hstack(features)

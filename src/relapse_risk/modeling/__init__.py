@@ -1,0 +1,1 @@
+"""Models: hazards, baselines, calibration, the model directory, tracking."""

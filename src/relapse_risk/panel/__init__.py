@@ -1,0 +1,1 @@
+"""From raw exports to a trusted panel: reading, validation, the store, and the synthetic county."""

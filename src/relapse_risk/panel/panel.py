@@ -1,0 +1,167 @@
+"""The panel of trusted tables, and the one door to its history.
+
+Nothing but :meth:`Panel.known_at` filters by date: a feature, rule, cohort or label reads a
+:class:`KnownPanel`, which holds what the system knew on its as-of date and nothing later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+import polars as pl
+
+from relapse_risk.config import ExtraColumn
+from relapse_risk.errors import ContractError
+from relapse_risk.panel.tables import TABLE_BY_NAME
+from relapse_risk.thresholds import EVERYWHERE, Threshold, ThresholdTable
+
+# Columns of county_month that beat the table of thresholds, and the parameters they give.
+COUNTY_MONTH_PARAMETERS = {"rural_dpi_prev_yuan": "rural_dpi_prev", "dibao_standard_yuan": "dibao_standard"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Every accepted row of every table, with all its versions.
+
+    Attributes
+    ----------
+    tables : mapping of str to polars.DataFrame
+        Stored tables by canonical name, all versions of every row; a table nobody handed in is absent.
+    extra_columns : tuple of ExtraColumn
+        Columns that a mapping declared beyond the canonical ones.
+    provenance : mapping
+        Where the rows came from: commits of the store, hashes, and ``assumed`` flags.
+    """
+
+    tables: Mapping[str, pl.DataFrame]
+    extra_columns: tuple[ExtraColumn, ...] = ()
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    @cached_property
+    def _sorted(self) -> dict[str, pl.DataFrame]:
+        return {name: frame.sort("recorded_on", maintain_order=True) for name, frame in self.tables.items()}
+
+    @cached_property
+    def _versioned(self) -> frozenset[str]:
+        """Tables in which some key has more than one version."""
+        return frozenset(
+            name
+            for name, frame in self.tables.items()
+            if frame.select(pl.struct(TABLE_BY_NAME[name].key).n_unique()).item() < frame.height
+        )
+
+    def known_at(self, as_of_date: date) -> KnownPanel:
+        """Return what was known on ``as_of_date``, that day included.
+
+        For every key the version with the latest ``recorded_on <= as_of_date`` stands.
+
+        Raises
+        ------
+        ContractError
+            RR302 where no household was known by then.
+        """
+        tables: dict[str, pl.DataFrame] = {}
+        for name, frame in self._sorted.items():
+            known = frame.filter(pl.col("recorded_on") <= as_of_date)
+            if name in self._versioned:
+                known = known.unique(subset=list(TABLE_BY_NAME[name].key), keep="last", maintain_order=True)
+            tables[name] = known
+        households = tables.get("household")
+        if households is None or households.is_empty():
+            first = self.first_recorded_on
+            raise ContractError(
+                "RR302",
+                f"as-of date {as_of_date}",
+                "no household was known on that day",
+                f"a date on or after {first}, when the first household was recorded"
+                if first
+                else "a store with households",
+                "Choose a later date, or ingest the household table",
+                zh=f"截至 {as_of_date} 没有任何家庭记录，请选择更晚的日期或先导入家庭表。",
+            )
+        return KnownPanel(as_of_date, tables, self.extra_columns)
+
+    @property
+    def first_recorded_on(self) -> date | None:
+        """The day the first household was recorded; None for an empty panel."""
+        frame = self.tables.get("household")
+        if frame is None or frame.is_empty():
+            return None
+        first = frame["recorded_on"].min()
+        return first if isinstance(first, date) else None
+
+    @property
+    def last_recorded_on(self) -> date | None:
+        """The day the last row of any table was recorded; None for an empty panel."""
+        days = [frame["recorded_on"].max() for frame in self.tables.values() if not frame.is_empty()]
+        return max((day for day in days if isinstance(day, date)), default=None)
+
+
+@dataclass(frozen=True)
+class KnownPanel:
+    """What the system knew on one day: one version of every row, none recorded later."""
+
+    as_of_date: date
+    tables: Mapping[str, pl.DataFrame]
+    extra_columns: tuple[ExtraColumn, ...] = ()
+
+    def has(self, name: str) -> bool:
+        """Return whether the table was ever handed in (an empty one was, an absent one was not)."""
+        return name in self.tables
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return the known rows of a table; an empty frame with its columns where it is absent."""
+        if name in self.tables:
+            return self.tables[name]
+        return pl.DataFrame(schema=TABLE_BY_NAME[name].dtypes)
+
+    @cached_property
+    def households(self) -> pl.DataFrame:
+        """Households sorted by ``household_id``: the row order of every matrix made from this panel."""
+        return self.tables["household"].sort("household_id")
+
+    def thresholds(self, shipped: ThresholdTable) -> ThresholdTable:
+        """Return ``shipped`` with the county's own rows on top, and ``county_month`` above them."""
+        own = [
+            Threshold(
+                param=row["param"],
+                area=row["area_code"] or EVERYWHERE,
+                value=row["value"],
+                unit=row["unit"] or "",
+                effective_from=row["effective_from"],
+                effective_to=row["effective_to"] or date.max,
+                source=row["source"],
+                verified=row["verified"],
+            )
+            for row in self.table("threshold").iter_rows(named=True)
+        ]
+        return shipped.laid_over(own).laid_over(self._county_month_thresholds())
+
+    def _county_month_thresholds(self) -> list[Threshold]:
+        rows: list[Threshold] = []
+        frame = self.table("county_month").sort("county_code", "month")
+        for column, param in COUNTY_MONTH_PARAMETERS.items():
+            known = frame.filter(pl.col(column).is_not_null()).select(
+                "county_code",
+                "month",
+                pl.col(column).alias("value"),
+                pl.col("month").shift(-1).over("county_code").alias("next_month"),
+            )
+            for row in known.iter_rows(named=True):
+                following = row["next_month"]
+                rows.append(
+                    Threshold(
+                        param=param,
+                        area=row["county_code"],
+                        value=row["value"],
+                        unit="元",
+                        effective_from=row["month"],
+                        effective_to=date.fromordinal(following.toordinal() - 1) if following else date.max,
+                        source="县月度",
+                        verified=True,
+                    )
+                )
+        return rows

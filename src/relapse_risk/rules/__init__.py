@@ -1,0 +1,1 @@
+"""Rules: the monitoring thresholds as declared objects, three-valued."""

@@ -1,0 +1,95 @@
+"""What rules and models say about the same rows: rule states and risk scores, on one index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from numpy.typing import NDArray
+
+HIT, NO_HIT, CANNOT_JUDGE = 1, 0, -1
+
+
+@dataclass(frozen=True)
+class RuleHits:
+    """The state of every rule for every row.
+
+    Attributes
+    ----------
+    index : polars.DataFrame
+        As in the feature matrix.
+    codes : tuple of str
+        Rule codes, in catalogue order.
+    states : ndarray of int8, shape (n_rows, n_rules)
+        1 hit, 0 no hit, -1 cannot judge.
+    """
+
+    index: pl.DataFrame
+    codes: tuple[str, ...]
+    states: NDArray[np.int8]
+
+    def state(self, code: str) -> NDArray[np.int8]:
+        """Return the states of one rule, shape ``(n_rows,)``."""
+        return self.states[:, self.codes.index(code)]
+
+    def is_hit(self, codes: tuple[str, ...] | None = None) -> NDArray[np.bool_]:
+        """Return whether any of ``codes`` (all where not given) is hit, shape ``(n_rows,)``."""
+        columns = range(len(self.codes)) if codes is None else [self.codes.index(c) for c in codes]
+        hit: NDArray[np.bool_] = (self.states[:, list(columns)] == HIT).any(axis=1)
+        return hit
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return household_id, as_of_date and one column per rule (1, 0, -1)."""
+        frame = pd.DataFrame(self.states, columns=list(self.codes))
+        frame.insert(0, "household_id", self.index["household_id"].to_list())
+        frame.insert(1, "as_of_date", self.index["as_of_date"].to_list())
+        return frame
+
+
+@dataclass(frozen=True)
+class RiskScores:
+    """Risk of relapse by horizon for every row.
+
+    Attributes
+    ----------
+    index : polars.DataFrame
+        As in the feature matrix.
+    horizons_months : tuple of int
+        Rising; the last is the headline horizon.
+    risk : ndarray of float64, shape (n_rows, n_horizons)
+        Calibrated probability of an event within the horizon; non-decreasing from left to right.
+    ranking : ndarray of float64, shape (n_rows,)
+        Uncalibrated risk at the last horizon: orders rows without the ties a calibration may make.
+        Higher means more at risk.
+    """
+
+    index: pl.DataFrame
+    horizons_months: tuple[int, ...]
+    risk: NDArray[np.float64]
+    ranking: NDArray[np.float64]
+
+    @property
+    def headline(self) -> NDArray[np.float64]:
+        """Calibrated risk at the last horizon, shape ``(n_rows,)``."""
+        return self.risk[:, -1]
+
+    @cached_property
+    def score(self) -> NDArray[np.float64]:
+        """Rank within county and as-of date, 0 to 100; 100 is the highest risk, ties share their mean."""
+        frame = self.index.select("county_code", "as_of_date").with_columns(ranking=self.ranking)
+        groups = ["county_code", "as_of_date"]
+        rank = pl.col("ranking").rank("average").over(groups)
+        size = pl.len().over(groups)
+        score = pl.when(size > 1).then(100.0 * (rank - 1) / (size - 1)).otherwise(50.0)
+        return frame.select(score.alias("score"))["score"].to_numpy()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return household_id, as_of_date, ``risk_{h}m`` per horizon, and score."""
+        frame = pd.DataFrame(self.risk, columns=[f"risk_{h}m" for h in self.horizons_months])
+        frame.insert(0, "household_id", self.index["household_id"].to_list())
+        frame.insert(1, "as_of_date", self.index["as_of_date"].to_list())
+        frame["score"] = self.score
+        return frame
