@@ -1,1 +1,83 @@
-"""relapse_risk: risk scoring and forecasting for the prevention of relapse into poverty."""
+"""relapse_risk: risk scoring and forecasting for the prevention of relapse into poverty (防止返贫动态监测).
+
+The library face is the dataflow, one name an arrow::
+
+    read_exports → validate → Panel.known_at → build_features → apply_rules → predict_risk → explain
+                 → make_visit_list
+
+Names are imported when they are first used, so that ``import relapse_risk`` is instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Experiment": "relapse_risk.config",
+    "FeatureMatrix": "relapse_risk.features.matrix",
+    "Labels": "relapse_risk.labels",
+    "Panel": "relapse_risk.panel.panel",
+    "RiskScores": "relapse_risk.scores",
+    "RuleHits": "relapse_risk.scores",
+    "Store": "relapse_risk.panel.store",
+    "TrainedModel": "relapse_risk.modeling.training",
+    "apply_rules": "relapse_risk.rules.apply",
+    "attribute": "relapse_risk.explain.attribute",
+    "build_features": "relapse_risk.features.build",
+    "features_for": "relapse_risk.features.extra",
+    "ingest": "relapse_risk.panel.ingest",
+    "load_experiment": "relapse_risk.pipeline",
+    "load_model": "relapse_risk.modeling.store",
+    "make_labels": "relapse_risk.labels",
+    "make_reasons": "relapse_risk.explain.reasons",
+    "make_visit_list": "relapse_risk.outputs.visit_list",
+    "read_exports": "relapse_risk.panel.read",
+    "run_backtest": "relapse_risk.evaluation.backtest",
+    "score": "relapse_risk.pipeline",
+    "simulate": "relapse_risk.panel.synthetic",
+    "train": "relapse_risk.pipeline",
+    "validate": "relapse_risk.panel.validate",
+    "write_visit_list": "relapse_risk.outputs.write_list",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+if TYPE_CHECKING:
+    from relapse_risk.config import Experiment as Experiment
+    from relapse_risk.evaluation.backtest import run_backtest as run_backtest
+    from relapse_risk.explain.attribute import attribute as attribute
+    from relapse_risk.explain.reasons import make_reasons as make_reasons
+    from relapse_risk.features.build import build_features as build_features
+    from relapse_risk.features.extra import features_for as features_for
+    from relapse_risk.features.matrix import FeatureMatrix as FeatureMatrix
+    from relapse_risk.labels import Labels as Labels
+    from relapse_risk.labels import make_labels as make_labels
+    from relapse_risk.modeling.store import load_model as load_model
+    from relapse_risk.modeling.training import TrainedModel as TrainedModel
+    from relapse_risk.outputs.visit_list import make_visit_list as make_visit_list
+    from relapse_risk.outputs.write_list import write_visit_list as write_visit_list
+    from relapse_risk.panel.ingest import ingest as ingest
+    from relapse_risk.panel.panel import Panel as Panel
+    from relapse_risk.panel.read import read_exports as read_exports
+    from relapse_risk.panel.store import Store as Store
+    from relapse_risk.panel.synthetic import simulate as simulate
+    from relapse_risk.panel.validate import validate as validate
+    from relapse_risk.pipeline import load_experiment as load_experiment
+    from relapse_risk.pipeline import score as score
+    from relapse_risk.pipeline import train as train
+    from relapse_risk.rules.apply import apply_rules as apply_rules
+    from relapse_risk.scores import RiskScores as RiskScores
+    from relapse_risk.scores import RuleHits as RuleHits
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'relapse_risk' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

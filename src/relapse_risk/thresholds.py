@@ -8,6 +8,7 @@ somebody verified it. ``thresholds.toml`` beside this module is the shipped laye
 from __future__ import annotations
 
 import tomllib
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -68,12 +69,13 @@ class ThresholdTable:
 
     def __init__(self, *layers: Iterable[Threshold]) -> None:
         self.layers: tuple[tuple[Threshold, ...], ...] = tuple(tuple(layer) for layer in layers)
-        self._by_param: list[dict[str, list[Threshold]]] = []
+        self._by_area: list[dict[tuple[str, str], list[Threshold]]] = []
         for layer in self.layers:
-            by_param: dict[str, list[Threshold]] = defaultdict(list)
+            by_area: dict[tuple[str, str], list[Threshold]] = defaultdict(list)
             for row in sorted(layer, key=lambda row: (row.param, row.area, row.effective_from)):
-                previous = by_param[row.param][-1] if by_param[row.param] else None
-                if previous and previous.area == row.area and previous.effective_to >= row.effective_from:
+                earlier = by_area[row.param, row.area]
+                previous = earlier[-1] if earlier else None
+                if previous and previous.effective_to >= row.effective_from:
                     raise ContractError(
                         "RR301",
                         f"threshold {row.param}, area {row.area}",
@@ -82,8 +84,8 @@ class ThresholdTable:
                         "one value in force on a day",
                         "End the earlier row before the later one starts",
                     )
-                by_param[row.param].append(row)
-            self._by_param.append(dict(by_param))
+                earlier.append(row)
+            self._by_area.append(dict(by_area))
 
     @classmethod
     def shipped(cls) -> ThresholdTable:
@@ -111,7 +113,7 @@ class ThresholdTable:
     @property
     def params(self) -> tuple[str, ...]:
         """Every parameter any layer knows, sorted."""
-        return tuple(sorted({param for by_param in self._by_param for param in by_param}))
+        return tuple(sorted({param for by_area in self._by_area for param, _ in by_area}))
 
     def in_force(self, param: str, county_code: str, day: date) -> Threshold | None:
         """Return the row in force for a county on a day, or None.
@@ -119,14 +121,13 @@ class ThresholdTable:
         The topmost layer that has a row for the county on that day decides; within it the longest
         area. A row whose value is None counts: it says that the value is not known.
         """
-        for by_param in reversed(self._by_param):
-            rows = [
-                row
-                for row in by_param.get(param, ())
-                if (row.area == EVERYWHERE or county_code.startswith(row.area)) and row.covers(day)
-            ]
-            if rows:
-                return max(rows, key=lambda row: -1 if row.area == EVERYWHERE else len(row.area))
+        areas = [county_code[:length] for length in range(len(county_code), -1, -1)] + [EVERYWHERE]
+        for by_area in reversed(self._by_area):
+            for area in areas:
+                rows = by_area.get((param, area), ())
+                place = bisect_right(rows, day, key=lambda row: row.effective_from) - 1
+                if place >= 0 and rows[place].covers(day):
+                    return rows[place]
         return None
 
     def values(self, param: str, county_codes: Sequence[str], days: Sequence[date]) -> NDArray[np.float64]:

@@ -1,0 +1,46 @@
+"""Runs a function over partitions of the panel, one after another, so that memory stays that of one.
+
+A partition is a county: village and county quantities are then local to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from relapse_risk.errors import ContractError
+from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.store import Store
+from relapse_risk.terminal import Progress
+
+_Result = TypeVar("_Result")
+
+
+def over_counties(
+    store: Path, function: Callable[[str, Panel], _Result], on_progress: Progress | None = None
+) -> Iterator[tuple[str, _Result]]:
+    """Yield ``function(county_code, panel)`` for each county of a store, in the order of their codes.
+
+    Raises
+    ------
+    ContractError
+        RR303 where the store holds no household.
+    """
+    opened = Store(store)
+    counties = opened.counties()
+    if not counties:
+        raise ContractError(
+            "RR303",
+            str(store),
+            "the store holds no household",
+            "an ingested household table",
+            "Run relapse-risk ingest first",
+            zh=f"数据仓“{store}”中没有家庭数据，请先运行 relapse-risk ingest。",
+        )
+    for i, county in enumerate(counties):
+        if on_progress:
+            on_progress(county, i, len(counties))
+        yield county, function(county, opened.open(counties=[county]))
+    if on_progress:
+        on_progress("", len(counties), len(counties))

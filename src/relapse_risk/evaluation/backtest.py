@@ -1,0 +1,312 @@
+"""Rolling-origin backtest: what every policy would have found, had it been used on each date.
+
+For every origin a model is trained on labels that were known by then, all policies plan visits for the
+households at risk on that date, and the outcome is read from all that is known today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.config import Experiment
+from relapse_risk.errors import ConfigurationError, ModelError
+from relapse_risk.evaluation.alarms import best_single_auc, find_alarms, single_indicator_aucs
+from relapse_risk.evaluation.metrics import calibration_in_the_large, calibration_slope, reliability_table
+from relapse_risk.evaluation.notices import Notice
+from relapse_risk.evaluation.origins import judged_origins, split_before, training_origins
+from relapse_risk.evaluation.policies import plan_policies, true_risk
+from relapse_risk.evaluation.records import JudgedOrigin, Record, pooled_records, records_of
+from relapse_risk.evaluation.result import BacktestResult
+from relapse_risk.features.build import build_features
+from relapse_risk.features.extra import features_for
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.features.spec import FeatureSet
+from relapse_risk.labels import Labels, make_labels
+from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
+from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.synthetic_truth import Truth
+from relapse_risk.rules.apply import apply_rules
+from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.vocabulary import Bilingual, Role
+from relapse_risk.windows import OriginSplit
+
+__all__ = ["BacktestResult", "judged_origins", "run_backtest", "training_origins"]
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+
+def run_backtest(
+    panel: Panel,
+    experiment: Experiment,
+    truth: Truth | None = None,
+    thresholds: ThresholdTable | None = None,
+    features: FeatureSet | None = None,
+    on_progress: Progress | None = None,
+) -> BacktestResult:
+    """Judge every policy on rolling origins, at equal visits.
+
+    Parameters
+    ----------
+    panel : Panel
+    experiment : Experiment
+    truth : Truth, optional
+        Of a synthetic county; gives the policy ``oracle``.
+    thresholds : ThresholdTable, optional
+        The shipped layer, under the panel's own rows.
+    features : FeatureSet, optional
+        What models and rules read; the catalogue and the panel's own columns where not given.
+    on_progress : callable, optional
+        Told the stage, the number of dates done and the number to do.
+
+    Returns
+    -------
+    BacktestResult
+
+    Raises
+    ------
+    ContractError
+        RR453 where the panel holds nothing to judge by.
+    ConfigurationError
+        RR454 where its history is too short; RR455 where no household could be judged on any date.
+    ModelError
+        RR401 where there are too few events to train on, on every date or on a date that was listed.
+    """
+    judged = judged_origins(panel, experiment)
+    candidates = training_origins(panel, experiment)
+    bench = _Bench(panel, experiment, thresholds, features or features_for(panel), truth)
+    groups = [(origin,) for origin in judged] if experiment.evaluation.is_refitted else [judged]
+    for done, group in enumerate(groups):
+        if on_progress is not None:
+            on_progress(f"judge {group[0]}", done, len(groups))
+        split = split_before(candidates, group, experiment)
+        try:
+            models = bench.train(split)
+        except ModelError as error:
+            if experiment.evaluation.origins.dates:
+                raise
+            bench.leave_out(group[0], error)
+            continue
+        for origin in group:
+            bench.judge(origin, split, models)
+    if on_progress is not None:
+        on_progress("intervals", len(groups), len(groups))
+    return bench.result()
+
+
+class _Bench:
+    """Trains and judges one origin after the other; keeps the features of a date once they are computed."""
+
+    def __init__(
+        self,
+        panel: Panel,
+        experiment: Experiment,
+        thresholds: ThresholdTable | None,
+        features: FeatureSet,
+        truth: Truth | None,
+    ) -> None:
+        self.panel = panel
+        self.experiment = experiment
+        self.thresholds = thresholds
+        self.features = FeatureSet(f for f in features if f.role is not Role.AUDIT)
+        self.model_features = choose_features(features, experiment.features)
+        self.truth = truth
+        self.judged: list[JudgedOrigin] = []
+        self.facts: list[dict[str, Any]] = []
+        self.notes: list[Notice] = []
+        self._single: list[tuple[Array, Array]] = []
+        self._at_risk: dict[date, FeatureMatrix] = {}
+
+    def train(self, split: OriginSplit) -> dict[str, TrainedModel]:
+        """Return the models of all policies, trained on what was known on ``split.labels_known_on``."""
+        dates = (*split.fit_origins, *split.calibration_origins)
+        labels = self._labels(dates, split.labels_known_on)
+        labels = labels.rows(labels.is_at_risk)
+        for day in dates:
+            if day not in self._at_risk:
+                self._at_risk[day] = self._features(day, self.model_features, labels.at(day))
+        matrix = _joined([self._at_risk[day] for day in sorted(dates)])
+        kinds = {
+            "model": self.experiment.model.kind,
+            "logistic": "logistic",
+            "best_indicator": "best_indicator",
+        }
+        trained: dict[str, TrainedModel] = {}
+        for kind in dict.fromkeys(kinds.values()):
+            model = self.experiment.model.model_copy(update={"kind": kind})
+            trained[kind] = train_model(
+                matrix,
+                labels,
+                split,
+                self.experiment.model_copy(update={"model": model}),
+                self.panel.provenance,
+            )
+        return {policy: trained[kind] for policy, kind in kinds.items()}
+
+    def judge(self, origin: date, split: OriginSplit, models: Mapping[str, TrainedModel]) -> None:
+        """Plan every policy's visits on one date, and read the outcome from all that is known today."""
+        labels = self._labels((origin,), self.panel.last_recorded_on or origin)
+        is_known = ~np.isnan(labels.outcome)
+        judged = labels.rows(labels.is_at_risk & is_known)
+        n_censored = int((labels.is_at_risk & ~is_known).sum())
+        if not len(judged):
+            self.notes.append(_nobody_judged(origin, n_censored))
+            return
+        matrix = self._features(origin, self.features, judged)
+        oracle = None
+        if self.truth is not None:
+            oracle = true_risk(self.truth.oracle, matrix.index, self.experiment.label.horizon_months)
+            if oracle is None:
+                self.notes.append(_no_oracle(origin))
+        plans = plan_policies(
+            matrix,
+            apply_rules(matrix),
+            {policy: model.predict_risk(matrix) for policy, model in models.items()},
+            model_share=self.experiment.evaluation.model_share,
+            oracle=oracle,
+        )
+        columns = dict.fromkeys(("household_id", "as_of_date", self.experiment.evaluation.cluster))
+        index = matrix.index.select(list(columns))
+        self.judged.append(JudgedOrigin(origin, index, judged.outcome, n_censored, plans))
+        single = single_indicator_aucs(matrix, self.model_features, judged.outcome)
+        self._single.append((judged.outcome, single))
+        self.facts.append(_origin_facts(self.judged[-1], split, models))
+
+    def leave_out(self, origin: date, error: ModelError) -> None:
+        """Note that no model could be trained before this date."""
+        self.notes.append(
+            Notice(
+                error.code,
+                Bilingual(
+                    f"{origin} 之前的数据不足以训练模型，该日期不参加回测（{error.zh or error.found}）。",
+                    f"{origin} is left out: no model could be trained before it ({error.found}).",
+                ),
+            )
+        )
+
+    def result(self) -> BacktestResult:
+        """Return the records, tables and alarms of all origins judged."""
+        if not self.judged:
+            raise ConfigurationError(
+                "RR455",
+                "backtest",
+                "; ".join(notice.shown("en") for notice in self.notes),
+                "households at risk with a known outcome on at least one date",
+                "Check the cohort, the label and the dates of the experiment against the panel",
+                zh="没有可供判断的家庭：请核对实验设定的人群、标签和日期是否与数据相符。",
+            )
+        config = self.experiment.evaluation
+        pooled = pooled_records(
+            self.judged,
+            config.capacities,
+            config.cluster,
+            config.bootstrap_replicates,
+            config.seed,
+            is_one_model=not config.is_refitted or len(self.judged) == 1,
+        )
+        single = best_single_auc(self._single)
+        by_origin = [record for origin in self.judged for record in records_of(origin, config.capacities)]
+        reliability, calibration = _calibration_of(self.judged)
+        return BacktestResult(
+            records=[*by_origin, *pooled],
+            reliability=reliability,
+            calibration=calibration,
+            scores=pl.concat([_scores_of(origin) for origin in self.judged], how="diagonal"),
+            origins=self.facts,
+            best_single_auc=None if np.isnan(single) else single,
+            alarm_notices=find_alarms(pooled, single, self.experiment.label.horizon_months),
+            note_notices=tuple(self.notes),
+            experiment=self.experiment,
+            provenance=self.panel.provenance,
+        )
+
+    def _labels(self, dates: Sequence[date], known_on: date) -> Labels:
+        return make_labels(
+            self.panel, dates, self.experiment.label, self.experiment.cohort, known_on, self.thresholds
+        )
+
+    def _features(self, day: date, features: FeatureSet, labels: Labels) -> FeatureMatrix:
+        households = labels.index["household_id"].to_list()
+        return build_features(self.panel, (day,), features, self.thresholds, households)
+
+
+def _joined(parts: Sequence[FeatureMatrix]) -> FeatureMatrix:
+    return FeatureMatrix(
+        pl.concat([part.index for part in parts]),
+        parts[0].features,
+        np.concatenate([part.values for part in parts]),
+        pl.concat([part.parameters for part in parts]),
+    )
+
+
+def _origin_facts(
+    origin: JudgedOrigin, split: OriginSplit, models: Mapping[str, TrainedModel]
+) -> dict[str, Any]:
+    weights = models["best_indicator"].estimator.feature_importances()
+    return {
+        "origin": str(origin.origin),
+        "fit_origins": [str(day) for day in split.fit_origins],
+        "calibration_origins": [str(day) for day in split.calibration_origins],
+        "labels_known_on": str(split.labels_known_on),
+        "training_rows": models["model"].metadata["rows"],
+        "best_indicator": models["best_indicator"].features.names[int(np.argmax(weights))],
+        "n": len(origin.outcome),
+        "events": int(origin.outcome.sum()),
+        "n_censored": origin.n_censored,
+    }
+
+
+def _calibration_of(judged: Sequence[JudgedOrigin]) -> tuple[pl.DataFrame, list[Record]]:
+    """Return the reliability table and the calibration figures of every policy that gives a risk."""
+    tables, figures = [], []
+    for policy in judged[0].plans:
+        risks = [o.plans[policy].risk for o in judged if policy in o.plans]
+        known = [risk for risk in risks if risk is not None]
+        if len(known) < len(judged):
+            continue
+        risk, outcome = np.concatenate(known), np.concatenate([o.outcome for o in judged])
+        tables.append(reliability_table(outcome, risk).select(pl.lit(policy).alias("policy"), pl.all()))
+        shift, slope = calibration_in_the_large(outcome, risk), calibration_slope(outcome, risk)
+        figures.append(
+            {
+                "policy": policy,
+                "calibration_in_the_large": None if np.isnan(shift) else shift,
+                "calibration_slope": None if np.isnan(slope) else slope,
+            }
+        )
+    return pl.concat(tables), figures
+
+
+def _scores_of(origin: JudgedOrigin) -> pl.DataFrame:
+    columns = {"outcome": origin.outcome}
+    for policy, plan in origin.plans.items():
+        for name, values in (("score", plan.score), ("risk", plan.risk)):
+            if values is not None and policy != "random":
+                columns[f"{name}_{policy}"] = values
+    return origin.index.with_columns(pl.Series(name, values) for name, values in columns.items())
+
+
+def _nobody_judged(origin: date, n_censored: int) -> Notice:
+    return Notice(
+        "",
+        Bilingual(
+            f"{origin} 没有可判断的家庭（{n_censored} 户结果未完整观察到），该日期不参加回测。",
+            f"{origin} is left out: no household at risk has a known outcome ({n_censored} are censored).",
+        ),
+    )
+
+
+def _no_oracle(origin: date) -> Notice:
+    return Notice(
+        "",
+        Bilingual(
+            f"真实风险中没有 {origin} 的全部家庭，不列出上限策略。",
+            f"The truth does not hold every household judged on {origin}: the policy oracle is left out.",
+        ),
+    )

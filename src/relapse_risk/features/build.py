@@ -1,0 +1,120 @@
+"""From a panel and as-of dates to the feature matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from relapse_risk.errors import ConfigurationError
+from relapse_risk.features.evaluate import Evaluation
+from relapse_risk.features.expression import Expression
+from relapse_risk.features.extra import features_for
+from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
+from relapse_risk.features.spec import FeatureSet
+from relapse_risk.panel.panel import KnownPanel, Panel
+from relapse_risk.thresholds import ThresholdTable
+
+_PARAMETER_SCHEMA: dict[str, type[pl.DataType]] = {
+    "county_code": pl.String,
+    "as_of_date": pl.Date,
+    "param": pl.String,
+    "value": pl.Float64,
+    "unit": pl.String,
+    "source": pl.String,
+    "verified": pl.Boolean,
+}
+
+
+def build_features(
+    panel: Panel,
+    as_of_dates: Sequence[date],
+    features: FeatureSet | None = None,
+    thresholds: ThresholdTable | None = None,
+    households: Sequence[str] | None = None,
+) -> FeatureMatrix:
+    """Return the features of every household known on each as-of date.
+
+    Only rows with ``recorded_on`` up to the as-of date, that day included, are read.
+
+    Parameters
+    ----------
+    panel : Panel
+    as_of_dates : sequence of date
+        At least one; repeated dates count once.
+    features : FeatureSet, optional
+        What to compute; ``features_for(panel)`` where not given. A formula may name features outside
+        the set that the catalogue has.
+    thresholds : ThresholdTable, optional
+        The shipped layer, under the panel's own rows; ``ThresholdTable.shipped()`` where not given.
+    households : sequence of str, optional
+        Return only these; comparisons with peers still run over all households.
+
+    Returns
+    -------
+    FeatureMatrix
+        Rows sorted by as-of date, then household; one column per feature, in the order of ``features``.
+
+    Raises
+    ------
+    ConfigurationError
+        RR320 where no as-of date is given.
+    ContractError
+        RR302 where no household was known on one of the dates; RR312 where a formula names a feature
+        that is not to be found.
+    """
+    if not as_of_dates:
+        raise ConfigurationError(
+            "RR320", "as_of_dates", "none given", "at least one date", "Name the dates to build features for"
+        )
+    every = features_for(panel)
+    wanted = every if features is None else features
+    shipped = ThresholdTable.shipped() if thresholds is None else thresholds
+    chosen = None if households is None else pl.Series(sorted(set(households)), dtype=pl.String)
+
+    def formula_of(name: str) -> Expression:
+        return (wanted if name in wanted else every)[name].formula
+
+    formulas = [feature.formula for feature in wanted]
+    dates = sorted(set(as_of_dates))
+    most = panel.tables["household"]["household_id"].n_unique() if "household" in panel.tables else 0
+    values = np.empty((len(dates) * (most if chosen is None else min(most, len(chosen))), len(wanted)))
+    indexes, parameters, filled = [], [], 0
+    for day in dates:
+        known = panel.known_at(day)
+        in_force = known.thresholds(shipped)
+        rows = _positions(known, chosen)
+        part = values[filled : filled + len(rows)]
+        Evaluation(known, in_force, formula_of).compute(formulas, rows, out=part)
+        filled += len(rows)
+        indexes.append(_index(known)[rows])
+        parameters.append(_parameters(known, in_force))
+    return FeatureMatrix(pl.concat(indexes), wanted, values[:filled], pl.concat(parameters))
+
+
+def _positions(known: KnownPanel, chosen: pl.Series | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if chosen is None:
+        return np.arange(known.households.height)
+    is_chosen = known.households["household_id"].is_in(chosen.implode())
+    return np.flatnonzero(is_chosen.to_numpy())
+
+
+def _index(known: KnownPanel) -> pl.DataFrame:
+    frame = known.households.with_columns(pl.lit(known.as_of_date).alias("as_of_date"))
+    missing = [name for name in INDEX_COLUMNS if name not in frame.columns]
+    return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing).select(
+        INDEX_COLUMNS
+    )
+
+
+def _parameters(known: KnownPanel, thresholds: ThresholdTable) -> pl.DataFrame:
+    """Return the parameters in force for every county that has a household."""
+    rows = [
+        (county, known.as_of_date, param, row.value, row.unit, row.source, row.verified)
+        for county in known.households["county_code"].unique().sort().to_list()
+        for param in thresholds.params
+        if (row := thresholds.in_force(param, county, known.as_of_date)) is not None
+    ]
+    return pl.DataFrame(rows, schema=_PARAMETER_SCHEMA, orient="row")

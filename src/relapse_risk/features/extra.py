@@ -1,0 +1,43 @@
+"""Features of columns that a mapping declares beyond the canonical ones."""
+
+from __future__ import annotations
+
+from relapse_risk.config import ExtraColumn
+from relapse_risk.features.catalog import CATALOG
+from relapse_risk.features.expression import Expression
+from relapse_risk.features.nodes import HouseholdValue, Latest, PeriodValue, Window
+from relapse_risk.features.spec import Feature, FeatureSet
+from relapse_risk.panel.panel import KnownPanel, Panel
+from relapse_risk.vocabulary import Bilingual
+
+EXTRA_FAMILY = "extra"
+
+
+def extra_feature(column: ExtraColumn) -> Feature:
+    """Return the feature of an extra column, named ``x_`` and the column's name."""
+    reason = Bilingual(column.reason_zh, column.reason_en) if column.reason_zh and column.reason_en else None
+    return Feature(
+        name=f"x_{column.name}",
+        zh=column.zh,
+        en=column.en,
+        unit=column.unit,
+        family=EXTRA_FAMILY,
+        formula=_formula(column),
+        direction=column.direction,
+        reason=reason,
+        is_categorical=column.is_categorical,
+    )
+
+
+def features_for(panel: Panel | KnownPanel) -> FeatureSet:
+    """Return the catalogue and, behind it, the features of the panel's extra columns."""
+    return CATALOG + [extra_feature(column) for column in panel.extra_columns]
+
+
+def _formula(column: ExtraColumn) -> Expression:
+    if column.table == "household":
+        return HouseholdValue(column.name)
+    value = PeriodValue(column.name)
+    if column.statistic == "last":
+        return Latest(value)
+    return Window(column.statistic, value, column.lookback_months, 0, 0.0)

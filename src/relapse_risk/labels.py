@@ -1,0 +1,221 @@
+"""The outcome in the label window of each household and as-of date, with censoring.
+
+A label reads the panel as known on one stated day, ``known_on``; a window that was not wholly observed by
+then, and in which no event was seen, is censored, never a negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.cohort import find_at_risk
+from relapse_risk.config import CohortConfig, LabelConfig
+from relapse_risk.errors import ContractError
+from relapse_risk.panel.panel import Panel
+from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.welfare import FAILING, WelfareGrid, last_complete_month, welfare_states
+
+LABEL_INDEX_COLUMNS = ("household_id", "as_of_date", "county_code", "township_code", "village_code")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Time to the first event, and how far the window was observed.
+
+    Attributes
+    ----------
+    index : polars.DataFrame
+        ``LABEL_INDEX_COLUMNS``; sorted by as-of date, then household, as the feature matrix is.
+    is_at_risk : ndarray of bool, shape (n_rows,)
+        Rows that models are trained and judged on.
+    event_month : ndarray of float64, shape (n_rows,)
+        Months from the as-of date to the end of the first period that shows the event; NaN where none
+        was seen. A period's end is when the event was first seen, not when it happened.
+    observed_months : ndarray of float64, shape (n_rows,)
+        Months after the as-of date that known periods cover without a break, at most the horizon.
+    horizon_months : int
+    known_on : date or None
+        The day as of which the outcome was read.
+    """
+
+    index: pl.DataFrame
+    is_at_risk: NDArray[np.bool_]
+    event_month: NDArray[np.float64]
+    observed_months: NDArray[np.float64]
+    horizon_months: int
+    known_on: date | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.is_at_risk), len(self.event_month), len(self.observed_months)}
+        if lengths != {self.index.height}:
+            raise ContractError(
+                "RR351",
+                "labels",
+                f"arrays of {sorted(lengths)} values for {self.index.height} rows",
+                "one value per row of the index",
+                "Make labels with make_labels",
+            )
+
+    def __len__(self) -> int:
+        return self.index.height
+
+    @property
+    def outcome(self) -> NDArray[np.float64]:
+        """1.0 event within the horizon, 0.0 none in a wholly observed window, NaN censored."""
+        return self.outcome_within(self.horizon_months)
+
+    def outcome_within(self, months: int) -> NDArray[np.float64]:
+        """Return the outcome within ``months`` of the as-of date, shape ``(n_rows,)``, as ``outcome``."""
+        free = np.where(self.observed_months >= months, 0.0, np.nan)
+        return np.where(self.event_month <= months, 1.0, free)
+
+    @property
+    def censoring(self) -> pl.DataFrame:
+        """Counts among rows at risk, by as-of date: rows, events, event-free and censored windows."""
+        counted = self.index.select("as_of_date").with_columns(
+            at_risk=pl.Series(self.is_at_risk), outcome=pl.Series(self.outcome).fill_nan(None)
+        )
+        at_risk = pl.col("at_risk")
+        return counted.group_by("as_of_date", maintain_order=True).agg(
+            rows=pl.len(),
+            at_risk=at_risk.sum(),
+            events=(at_risk & (pl.col("outcome") == 1)).sum(),
+            event_free=(at_risk & (pl.col("outcome") == 0)).sum(),
+            censored=(at_risk & pl.col("outcome").is_null()).sum(),
+        )
+
+    def rows(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> Labels:
+        """Return the rows of a mask or of positions, in that order."""
+        positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
+        return Labels(
+            self.index[positions],
+            self.is_at_risk[positions],
+            self.event_month[positions],
+            self.observed_months[positions],
+            self.horizon_months,
+            self.known_on,
+        )
+
+    def at(self, as_of_date: date) -> Labels:
+        """Return the rows of one as-of date."""
+        return self.rows((self.index["as_of_date"] == as_of_date).to_numpy())
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the index with at-risk flag, event month, observed months and outcome beside it."""
+        return self.index.with_columns(
+            is_at_risk=pl.Series(self.is_at_risk),
+            event_month=pl.Series(self.event_month),
+            observed_months=pl.Series(self.observed_months),
+            outcome=pl.Series(self.outcome),
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return household_id, as_of_date and the label columns; NaN outcomes are censored."""
+        frame = self.to_polars()
+        return pd.DataFrame({name: frame[name].to_list() for name in frame.columns})
+
+
+def make_labels(
+    panel: Panel,
+    as_of_dates: Sequence[date],
+    label: LabelConfig,
+    cohort: CohortConfig,
+    known_on: date,
+    thresholds: ThresholdTable | None = None,
+    households: Sequence[str] | None = None,
+) -> Labels:
+    """Return the outcomes of all households known at each as-of date.
+
+    Parameters
+    ----------
+    panel : Panel
+    as_of_dates : sequence of date
+    label : LabelConfig
+    cohort : CohortConfig
+        Who is at risk, by what was known on the as-of date itself.
+    known_on : date
+        Outcomes are read from ``panel.known_at(known_on)``; nothing recorded later is used.
+    thresholds : ThresholdTable, optional
+        The shipped layer, under the panel's own rows.
+    households : sequence of str, optional
+        Only these households.
+
+    Returns
+    -------
+    Labels
+        Sorted by as-of date, then household.
+
+    Raises
+    ------
+    ContractError
+        RR302 where no household was known on one of the dates.
+    """
+    shipped = ThresholdTable.shipped() if thresholds is None else thresholds
+    wanted = None if households is None else pl.Series("household_id", sorted(set(households)), pl.String)
+    known = panel.known_at(known_on)
+    dates = sorted(set(as_of_dates))
+    grid = welfare_states(
+        known, label, known.thresholds(shipped), household_ids=wanted, ending_after=min(dates, default=None)
+    )
+    parts = [_label_one_date(panel, day, label, cohort, shipped, grid, wanted) for day in dates]
+    return Labels(
+        pl.concat([part.index for part in parts]),
+        np.concatenate([part.is_at_risk for part in parts]),
+        np.concatenate([part.event_month for part in parts]),
+        np.concatenate([part.observed_months for part in parts]),
+        label.horizon_months,
+        known_on,
+    )
+
+
+def _label_one_date(
+    panel: Panel,
+    as_of_date: date,
+    label: LabelConfig,
+    cohort: CohortConfig,
+    shipped: ThresholdTable,
+    grid: WelfareGrid,
+    wanted: pl.Series | None,
+) -> Labels:
+    known = panel.known_at(as_of_date)
+    index = known.households
+    if wanted is not None:
+        index = index.filter(pl.col("household_id").is_in(wanted.implode()))
+    index = index.with_columns(pl.lit(as_of_date).alias("as_of_date")).select(LABEL_INDEX_COLUMNS)
+    rows = grid.positions(index["household_id"])
+    state, length = grid.after(rows, last_complete_month(as_of_date), label.horizon_months)
+    if label.kind == "first_event":
+        event, observed = _first_events(state, length)
+    else:
+        event, observed = _states_at_horizon(state)
+    is_at_risk = find_at_risk(known, label, cohort, shipped, wanted)
+    return Labels(index, is_at_risk, event, observed, label.horizon_months)
+
+
+def _first_events(
+    state: NDArray[np.int8], length: NDArray[np.int8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the month of the first failing period, and the months covered without a break."""
+    event = np.full(len(state), np.nan)
+    observed = np.zeros(len(state))
+    for column in range(state.shape[1]):
+        month = column + 1
+        now = state[:, column]
+        continues = (now >= 0) & (month - length[:, column] <= observed)
+        observed[continues] = month
+        event[(now == FAILING) & np.isnan(event)] = month
+    return event, observed
+
+
+def _states_at_horizon(state: NDArray[np.int8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the horizon as event month where the period that ends there fails, observed where known."""
+    horizon = float(state.shape[1])
+    last = state[:, -1]
+    return np.where(last == FAILING, horizon, np.nan), np.where(last >= 0, horizon, 0.0)

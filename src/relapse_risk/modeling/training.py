@@ -1,0 +1,216 @@
+"""Training: from features and labels to a calibrated model that scores every household."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relapse_risk.config import Experiment, FeatureConfig
+from relapse_risk.errors import ContractError, ModelError
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.features.spec import FeatureSet
+from relapse_risk.labels import Labels
+from relapse_risk.modeling.calibrate import IntervalCalibration, reliability_table
+from relapse_risk.modeling.estimator import RiskEstimator, make_estimator
+from relapse_risk.modeling.facts import plain, training_facts
+from relapse_risk.modeling.intervals import Array, person_intervals, risk_from_margins
+from relapse_risk.modeling.model import TrainedModel
+from relapse_risk.vocabulary import Role
+from relapse_risk.windows import OriginSplit
+
+__all__ = ["FEWEST_EVENTS", "TrainedModel", "choose_features", "train_model"]
+
+FEWEST_EVENTS = 20
+Positions = NDArray[np.int64]
+
+
+def train_model(
+    matrix: FeatureMatrix,
+    labels: Labels,
+    split: OriginSplit,
+    experiment: Experiment,
+    provenance: Mapping[str, Any] | None = None,
+) -> TrainedModel:
+    """Fit on the split's fit origins, calibrate on its later ones, and return the model.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        Holds at least the fit and calibration origins.
+    labels : Labels
+        On the same rows; read no later than ``split.labels_known_on``.
+    split : OriginSplit
+    experiment : Experiment
+    provenance : mapping, optional
+        Where the rows came from (``Panel.provenance``): ``data_sha256``, and ``assumed`` for the card.
+
+    Returns
+    -------
+    TrainedModel
+
+    Raises
+    ------
+    ContractError
+        RR363 where labels and features are on different rows, RR364 where labels were read too late or
+        for another horizon.
+    ModelError
+        RR401 where fewer than 20 events are left to fit on, RR402 where no feature is, RR403 where an
+        interval was wholly observed for no row.
+    """
+    _check_alignment(matrix, labels, split, experiment)
+    fit_rows = _rows_of(labels, split.fit_origins)
+    calibration_rows = _rows_of(labels, split.calibration_origins)
+    _check_events(labels, fit_rows, experiment)
+    candidates = choose_features(matrix.features, experiment.features)
+    features, dropped = _drop_empty(matrix, candidates, fit_rows)
+    estimator = _fitted(matrix, labels, fit_rows, features, experiment)
+    has_window = len(calibration_rows) > 0
+    later_rows = calibration_rows if has_window else fit_rows
+    later = labels.rows(later_rows)
+    margins = estimator.hazard_margins(_values(matrix, later_rows, features))
+    calibration = IntervalCalibration.learn(
+        margins,
+        later.event_month,
+        later.observed_months,
+        experiment.model.intervals_months,
+        experiment.calibration.method if has_window else "none",
+    )
+    risk = risk_from_margins(calibration.apply(margins))[:, -1]
+    is_refitted = experiment.calibration.is_refitted and has_window
+    if is_refitted:
+        every_row = np.sort(np.concatenate([fit_rows, calibration_rows]))
+        estimator = _fitted(matrix, labels, every_row, features, experiment)
+    metadata = {
+        **training_facts(matrix, labels, split, experiment, features, fit_rows, calibration_rows),
+        "dropped_features": dropped,
+        "is_refitted": is_refitted,
+        "reliability_on": "calibration" if has_window else "fit",
+        "provenance": plain({key: (provenance or {}).get(key) for key in ("data_sha256", "assumed")}),
+    }
+    table = reliability_table(risk, later.outcome)
+    return TrainedModel(experiment, estimator, calibration, features, table, metadata)
+
+
+def _values(matrix: FeatureMatrix, rows: Positions, features: FeatureSet) -> Array:
+    """Return the values of some rows and features, shape ``(len(rows), len(features))``."""
+    columns = np.array([matrix.features.position(name) for name in features.names])
+    values: Array = matrix.values[np.ix_(rows, columns)]
+    return values
+
+
+def _fitted(
+    matrix: FeatureMatrix, labels: Labels, rows: Positions, features: FeatureSet, experiment: Experiment
+) -> RiskEstimator:
+    estimator = make_estimator(
+        experiment.model,
+        [int(feature.direction) for feature in features],
+        [feature.is_categorical for feature in features],
+    )
+    chosen = labels.rows(rows)
+    return estimator.fit(_values(matrix, rows, features), chosen.event_month, chosen.observed_months)
+
+
+def choose_features(available: FeatureSet, config: FeatureConfig) -> FeatureSet:
+    """Return the features an experiment lets the model read: role ``model``, included, not excluded.
+
+    Raises
+    ------
+    ContractError
+        RR312 for a name that is not among the features.
+    """
+    chosen = available.select(config.include) if config.include else available
+    excluded = set(available.select(config.exclude).names)
+    return FeatureSet(f for f in chosen.with_role(Role.MODEL) if f.name not in excluded)
+
+
+def _check_alignment(
+    matrix: FeatureMatrix, labels: Labels, split: OriginSplit, experiment: Experiment
+) -> None:
+    keys = ["household_id", "as_of_date"]
+    if not matrix.index.select(keys).equals(labels.index.select(keys)):
+        raise ContractError(
+            "RR363",
+            "features and labels",
+            f"{len(matrix)} rows of features and {len(labels)} of labels are not the same rows",
+            "one household and as-of date a row, in the same order",
+            "Make both for the same panel, as-of dates and households",
+        )
+    if labels.horizon_months != experiment.label.horizon_months:
+        raise ContractError(
+            "RR364",
+            "labels",
+            f"they look {labels.horizon_months} months ahead",
+            f"the experiment's {experiment.label.horizon_months}",
+            "Make the labels with the experiment's label section",
+        )
+    if labels.known_on is not None and labels.known_on > split.labels_known_on:
+        raise ContractError(
+            "RR364",
+            "labels",
+            f"they were read as known on {labels.known_on}",
+            f"{split.labels_known_on} or earlier, when the split says training ends",
+            "Make the labels with known_on=split.labels_known_on",
+        )
+
+
+def _rows_of(labels: Labels, origins: tuple[date, ...]) -> Positions:
+    """Return the positions of rows at risk on these as-of dates."""
+    is_chosen = labels.index["as_of_date"].is_in(list(origins)).to_numpy()
+    return np.flatnonzero(is_chosen & labels.is_at_risk)
+
+
+def _drop_empty(
+    matrix: FeatureMatrix, candidates: FeatureSet, rows: Positions
+) -> tuple[FeatureSet, list[dict[str, str]]]:
+    """Return the features that vary in the training rows, and why the others do not."""
+    kept, dropped = [], []
+    for feature in candidates:
+        values = matrix.column(feature.name)[rows]
+        is_known = ~np.isnan(values)
+        if not is_known.any():
+            dropped.append({"name": feature.name, "reason": "missing in every row"})
+        elif is_known.all() and values.min() == values.max():
+            dropped.append({"name": feature.name, "reason": "the same in every row"})
+        else:
+            kept.append(feature)
+    if len(rows) and not kept:
+        raise ModelError(
+            "RR402",
+            "training",
+            f"none of {len(candidates)} features varies in the training rows",
+            "at least one feature with values",
+            "Check the tables ingested and the experiment's features section",
+        )
+    return FeatureSet(kept), dropped
+
+
+def _check_events(labels: Labels, rows: Positions, experiment: Experiment) -> None:
+    chosen = labels.rows(rows)
+    ends = experiment.model.intervals_months
+    is_at_risk, is_event = person_intervals(chosen.event_month, chosen.observed_months, ends)
+    n_events = int(is_event.sum())
+    if n_events < FEWEST_EVENTS:
+        raise ModelError(
+            "RR401",
+            "training",
+            f"{n_events} events among {len(rows)} rows at risk on "
+            f"{chosen.index['as_of_date'].n_unique()} fit origins",
+            f"at least {FEWEST_EVENTS}",
+            "Give more origins or a longer history, check that an income line is in force, or use rules "
+            "only (--model none)",
+            zh="训练期内返贫事件过少，无法训练模型；请提供更长的历史数据，或仅使用规则。",
+        )
+    unseen = [f"{end} months" for end, count in zip(ends, is_at_risk.sum(axis=0), strict=True) if not count]
+    if unseen:
+        raise ModelError(
+            "RR403",
+            "training",
+            f"no row at risk was observed through the interval that ends at {', '.join(unseen)}",
+            "label windows that reported periods cover to their end",
+            "Choose as-of dates on which a reporting period ends, or shorter horizons",
+            zh="没有家庭在整个预测窗口内被完整观测；请将截止日设在统计期末，或缩短预测期。",
+        )

@@ -1,0 +1,1 @@
+"""Outputs: visit lists and what stands beside them."""

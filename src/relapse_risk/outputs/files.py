@@ -1,0 +1,162 @@
+"""Files that people open: CSV that no spreadsheet runs or garbles, JSON, and folders that appear whole.
+
+The CSV is RFC 4180 with CRLF, in UTF-8 with a byte order mark, so that Excel and WPS read the Chinese as it
+is. The functions return bytes; :func:`publish` alone touches the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from relapse_risk.errors import ConfigurationError, MachineError
+
+# A spreadsheet runs a cell that starts with one of these; some take the full-width forms for the same.
+_FORMULA = "^([ \u3000]*[=+\\-@\t＝＋－＠])"
+_LINE_BREAKS = "[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+"
+
+
+def csv_bytes(frame: pl.DataFrame) -> bytes:
+    r"""Return a frame as CSV that Excel, WPS and LibreOffice open as it is meant.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Columns in order. Text cells lose their line breaks, and get an apostrophe before anything a
+        spreadsheet would run as a formula; numbers and dates stay what they are.
+
+    Returns
+    -------
+    bytes
+        UTF-8 with a byte order mark, fields parted by commas, lines ended by CRLF, empty where null.
+
+    Examples
+    --------
+    >>> csv_bytes(pl.DataFrame({"note": ["=1+1", "a\r\nb"], "days_left": [-3, None]})).decode()
+    "\ufeffnote,days_left\r\n'=1+1,-3\r\na b,\r\n"
+    """
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    cleaned = frame.with_columns(_safe(pl.col(texts)).replace("", None))
+    headers = pl.select(_safe(pl.lit(pl.Series(frame.columns)))).to_series().to_list()
+    cleaned.columns = headers
+    return cleaned.write_csv(include_bom=True, line_terminator="\r\n", quote_style="necessary").encode()
+
+
+def _safe(text: pl.Expr) -> pl.Expr:
+    """Return text on one line that no spreadsheet runs."""
+    return text.str.replace_all(_LINE_BREAKS, " ").str.replace(_FORMULA, "'${1}")
+
+
+def json_bytes(payload: Mapping[str, object]) -> bytes:
+    """Return a mapping as readable JSON with sorted keys, so that equal contents are equal bytes."""
+    text = json.dumps(payload, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def publish(
+    files: Sequence[tuple[str, bytes]], folder: Path, *, is_forced: bool = False, replaces: Iterable[str] = ()
+) -> tuple[Path, ...]:
+    """Write files into a folder so that all of them appear or none does.
+
+    Everything is first written and flushed beside its place, then moved in, in order: put the file that
+    says "complete" (a manifest) last. If a move fails, what was moved is taken back.
+
+    Parameters
+    ----------
+    files : sequence of (name, contents)
+    folder : Path
+        Created where it is missing.
+    is_forced : bool
+        Keep what is in the way aside under a name with ``.old1``, ``.old2``, … instead of refusing.
+    replaces : iterable of str
+        Further files of an earlier edition, to be kept aside with it.
+
+    Returns
+    -------
+    tuple of Path
+        Where the files are, in the order given. Files that are there with the same bytes stay untouched.
+
+    Raises
+    ------
+    ConfigurationError
+        RR481 where other contents are in the way and ``is_forced`` is false.
+    MachineError
+        RR601 where the disk or a permission does not allow it; nothing new is left behind.
+    """
+    targets = tuple(folder / name for name, _ in files)
+    if all(_holds(path, data) for path, (_, data) in zip(targets, files, strict=True)):
+        return targets
+    names = dict.fromkeys((*(name for name, _ in files), *replaces))
+    in_the_way = [folder / name for name in names if (folder / name).exists()]
+    if in_the_way and not is_forced:
+        raise ConfigurationError(
+            "RR481",
+            str(folder),
+            f"{len(in_the_way)} files of another edition are there ({in_the_way[0].name}, …)",
+            "an empty place: nothing is overwritten",
+            "Choose another folder, or use --force to keep the earlier edition aside",
+            zh=f"“{folder}”中已有另一份结果，未作覆盖；请另选文件夹，或用 --force 将旧文件改名保留。",
+        )
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _move_in(files, folder, in_the_way)
+    except OSError as error:
+        if is_new and folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise MachineError(
+            "RR601",
+            str(folder),
+            f"could not write ({error.strerror or error})",
+            "a folder with space that may be written to",
+            "Free space or correct the permission, then run again; nothing was left behind",
+            zh=f"无法写入“{folder}”，请检查磁盘空间和权限后重试；没有留下不完整的文件。",
+        ) from error
+    return targets
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
+
+
+def _move_in(files: Sequence[tuple[str, bytes]], folder: Path, in_the_way: Sequence[Path]) -> None:
+    """Stage, keep aside, move in; on failure put everything back as it was and raise."""
+    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for name, data in files:
+            _write_through(staging / name, data)
+        for path in in_the_way:
+            moved.append((path, _aside(path)))
+            path.rename(moved[-1][1])
+        for name, _ in files:
+            moved.append((staging / name, folder / name))
+            moved[-1][0].replace(moved[-1][1])
+    except BaseException:
+        for source, target in reversed(moved):
+            if target.exists() and not source.exists():
+                target.rename(source)
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _aside(path: Path) -> Path:
+    """Return the first free name with ``.old1``, ``.old2``, … before the ending."""
+    n = 1
+    while (aside := path.with_name(f"{path.stem}.old{n}{path.suffix}")).exists():
+        n += 1
+    return aside

@@ -1,0 +1,110 @@
+"""How long a household's rule hits have stood: the rules applied again at earlier month ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from relapse_risk.errors import ContractError
+from relapse_risk.features.build import build_features
+from relapse_risk.features.extra import features_for
+from relapse_risk.panel.panel import Panel
+from relapse_risk.rules.apply import apply_rules
+from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.spec import Rule
+from relapse_risk.rules.tiers import moving_codes
+from relapse_risk.scores import HIT, RuleHits
+from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.windows import month_end, month_index
+
+_SCHEMA = {"household_id": pl.String, "hit_since": pl.Date}
+
+
+def hits_since(
+    panel: Panel,
+    hits: RuleHits,
+    rules: Sequence[Rule] = RULES,
+    thresholds: ThresholdTable | None = None,
+    months_back: int = 12,
+) -> pl.DataFrame:
+    """Return since when the oldest rule hit that still stands has stood, for every household with one.
+
+    Parameters
+    ----------
+    panel : Panel
+    hits : RuleHits
+        Of one as-of date.
+    rules : sequence of Rule
+        Those of ``hits``; only rules that give a row its tier are looked at.
+    thresholds : ThresholdTable, optional
+        The shipped layer; as in :func:`~relapse_risk.features.build.build_features`.
+    months_back : int
+        How far is looked back.
+
+    Returns
+    -------
+    polars.DataFrame
+        household_id and hit_since, sorted by household: the as-of date for a new hit, else the earliest
+        of the unbroken run of month ends before it on which one of the present hits stood already, as far
+        as ``months_back``. A month in which the rule could not be judged breaks the run.
+
+    Raises
+    ------
+    ContractError
+        RR482 where the hits are of several dates.
+    """
+    as_of_date = only_date(hits.index)
+    codes = moving_codes(rules)
+    looked_at = [rule for rule in rules if rule.code in codes]
+    standing = hits.states[:, [hits.codes.index(rule.code) for rule in looked_at]] == HIT
+    has_hit = standing.any(axis=1)
+    since = hits.index.filter(pl.Series(has_hit)).select("household_id").with_columns(hit_since=as_of_date)
+    if since.is_empty():
+        return pl.DataFrame(schema=_SCHEMA)
+    alive, standing = since["household_id"], standing[has_hit]
+    reads = dict.fromkeys(name for rule in looked_at for name in rule.reads)
+    features = features_for(panel).select(reads)
+    found = [since]
+    for months in range(1, months_back + 1):
+        day = month_end(month_index(as_of_date) - months)
+        first = panel.first_recorded_on
+        if first is None or day < first or alive.is_empty():
+            break
+        matrix = build_features(panel, [day], features, thresholds, alive.to_list())
+        earlier = apply_rules(matrix, looked_at)
+        before = matrix.index.select("household_id").with_row_index("row")
+        rows = pl.DataFrame({"household_id": alive}).join(
+            before, on="household_id", how="left", maintain_order="left"
+        )["row"]
+        is_known = rows.is_not_null().to_numpy()
+        states = np.zeros_like(standing)
+        states[is_known] = earlier.states[rows.drop_nulls().to_numpy()] == HIT
+        standing = standing & states
+        still = standing.any(axis=1)
+        alive, standing = alive.filter(pl.Series(still)), standing[still]
+        found.append(pl.DataFrame({"household_id": alive}).with_columns(hit_since=day))
+    return pl.concat(found).group_by("household_id").agg(pl.col("hit_since").min()).sort("household_id")
+
+
+def only_date(index: pl.DataFrame) -> date:
+    """Return the one as-of date of an index.
+
+    Raises
+    ------
+    ContractError
+        RR482 where there is none, or several.
+    """
+    dates = index["as_of_date"].unique().sort().to_list()
+    if len(dates) != 1:
+        raise ContractError(
+            "RR482",
+            "visit list",
+            f"{len(dates)} as-of dates ({', '.join(str(day) for day in dates[:3])})",
+            "households of one as-of date",
+            "Take the rows of one date: matrix.at(date)",
+        )
+    day: date = dates[0]
+    return day

@@ -1,0 +1,360 @@
+"""The prioritised visit list of each county: every rule hit first, the model's early warnings after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.errors import ConfigurationError, ContractError
+from relapse_risk.explain.reasons import default_bases
+from relapse_risk.features.expression import feature
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.outputs.columns import with_headers
+from relapse_risk.outputs.manifest import (
+    rules_hash,
+    sha256_of,
+    thresholds_hash,
+    unknown_parameters,
+    unverified_thresholds,
+)
+from relapse_risk.outputs.rows import County, Explain, Positions, lay_out
+from relapse_risk.outputs.standing import hits_since, only_date
+from relapse_risk.panel.panel import Panel
+from relapse_risk.rules.apply import summarise
+from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.priority import TIERS, YELLOW, VisitSelection, plan_visits
+from relapse_risk.rules.spec import Rule
+from relapse_risk.scores import RiskScores, RuleHits
+from relapse_risk.vocabulary import Basis, Bilingual, Language
+from relapse_risk.windows import add_months
+
+_COUNTS = ("red", "orange", "yellow", "blue", "routine")
+_FALLBACK = (-1 * feature("ref_income_to_line")).or_else(-1 * feature("period_income_to_line"))
+
+
+@dataclass(frozen=True)
+class ListSettings:
+    """How lists are made.
+
+    Attributes
+    ----------
+    model_share, audit_share : float
+        Parts of capacity set aside for model alerts and for the random audit sample.
+    seed : int
+        Of the audit sample; each county and date draws from a seed of its own made from it.
+    language : {"zh", "en"}
+    valid_months : int
+        Months after the as-of date until the list expires.
+    """
+
+    model_share: float = 0.2
+    audit_share: float = 0.05
+    seed: int = 0
+    language: Language = "zh"
+    valid_months: int = 1
+
+
+@dataclass(frozen=True)
+class CountyList:
+    """The list of one county.
+
+    Attributes
+    ----------
+    listed, waiting : polars.DataFrame
+        ``LIST_COLUMNS`` by name, in the order to visit; ``waiting`` (候补) is what did not fit.
+    counts : mapping of str to int
+        As in :class:`~relapse_risk.rules.priority.VisitSelection`.
+    audit : polars.DataFrame
+        rank, household_id, inclusion_probability of the random audit sample; for the manifest only.
+    audit_seed : int
+    messages : tuple of Bilingual
+        What must be said loudly.
+    """
+
+    county_code: str
+    county_name: str
+    list_id: str
+    listed: pl.DataFrame
+    waiting: pl.DataFrame
+    counts: Mapping[str, int]
+    audit: pl.DataFrame
+    audit_seed: int
+    messages: tuple[Bilingual, ...] = ()
+
+    def summary_lines(self, language: Language) -> list[str]:
+        """Return the list in a few words, and every message."""
+        tiers = (f"{tier.value} {self.counts[name]}" for tier, name in zip(TIERS, _COUNTS, strict=True))
+        summary = Bilingual(
+            f"{self.county_name}：列入{self.listed.height}户（{'、'.join(tiers)}），"
+            f"候补{self.waiting.height}户，走访容量{self.counts['capacity']}户",
+            f"{self.county_name}: {self.listed.height} listed "
+            f"({', '.join(f'{self.counts[name]} {name}' for name in _COUNTS)}), "
+            f"{self.waiting.height} waiting, capacity {self.counts['capacity']}",
+        )
+        return [text.text(language) for text in (summary, *self.messages)]
+
+
+@dataclass(frozen=True)
+class VisitList:
+    """The lists of all counties on one as-of date.
+
+    Attributes
+    ----------
+    as_of_date, expires_on : date
+    settings : ListSettings
+    counties : tuple of CountyList
+        Sorted by county code.
+    inputs : mapping
+        What the lists were made from, by hash.
+    rule_counts : tuple of dict
+        Hits, no hits and rows that can't be judged, of every rule.
+    unverified : tuple of dict
+        Dated parameters in use that nobody verified.
+    unknown_parameters : tuple of str
+        Dated parameters that are needed and have no value.
+    """
+
+    as_of_date: date
+    expires_on: date
+    settings: ListSettings
+    counties: tuple[CountyList, ...]
+    inputs: Mapping[str, object]
+    rule_counts: tuple[Mapping[str, object], ...]
+    unverified: tuple[Mapping[str, Any], ...]
+    unknown_parameters: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return sum(county.listed.height for county in self.counties)
+
+    @property
+    def messages(self) -> tuple[Bilingual, ...]:
+        """What must be said loudly, of all counties."""
+        return tuple(message for county in self.counties for message in county.messages)
+
+    def to_pandas(self, language: Language | None = None) -> pd.DataFrame:
+        """Return all rows, county after county; headers in a language, or column names where not given."""
+        frame = pl.concat([county.listed for county in self.counties])
+        return (frame if language is None else with_headers(frame, language)).to_pandas()
+
+
+def make_visit_list(
+    matrix: FeatureMatrix,
+    hits: RuleHits,
+    scores: RiskScores | None,
+    capacity: int | Mapping[str, int],
+    *,
+    panel: Panel | None = None,
+    explain: Explain | None = None,
+    settings: ListSettings | None = None,
+    rules: Sequence[Rule] = RULES,
+    hit_since: pl.DataFrame | None = None,
+    inputs: Mapping[str, object] | None = None,
+) -> VisitList:
+    """Return one prioritised list per county, with a reason for every row.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        One as-of date, with the features of the whole catalogue.
+    hits : RuleHits
+        Of ``matrix``.
+    scores : RiskScores or None
+        Of ``matrix``; None for rules only: spare visits then go to the lowest incomes, as routine ones.
+    capacity : int or mapping of str to int
+        Visits per county, or by county code.
+    panel : Panel, optional
+        Gives the last visit, and since when hits have stood; both stay empty without it.
+    explain : callable, optional
+        From the rows of a matrix to their attributions; asked for listed and waiting rows only.
+    settings : ListSettings, optional
+    rules : sequence of Rule
+        Those of ``hits``.
+    hit_since : polars.DataFrame, optional
+        As :func:`~relapse_risk.outputs.standing.hits_since` gives it; worked out from ``panel`` where not
+        given.
+    inputs : mapping, optional
+        Plain values for the manifest: ``store`` and ``model``, by version and hash.
+
+    Returns
+    -------
+    VisitList
+
+    Raises
+    ------
+    ContractError
+        RR482 where the matrix has several dates, RR483 where hits or scores are of other rows.
+    ConfigurationError
+        RR484 where a county has no capacity; RR333 where it is negative or a share is out of range.
+    """
+    day = only_date(matrix.index)
+    options = settings or ListSettings()
+    _check_rows(matrix, hits, scores)
+    if hit_since is None and panel is not None:
+        hit_since = hits_since(panel, hits, rules)
+    dated = _dated(matrix, hit_since, panel, day)
+    facts = {
+        "store": None,
+        "model": None,
+        **(inputs or {}),
+        "rules_sha256": rules_hash(rules),
+        "thresholds_sha256": thresholds_hash(matrix),
+    }
+    plan = _Plan(day, add_months(day, options.valid_months), options, rules, explain, facts)
+    counties = []
+    codes = matrix.index["county_code"].to_numpy()
+    for code in sorted(set(codes.tolist())):
+        rows = np.flatnonzero(codes == code)
+        part = County(
+            matrix.rows(rows),
+            RuleHits(matrix.index[rows], hits.codes, hits.states[rows]),
+            None if scores is None else scores.score[rows],
+            None if scores is None else scores.ranking[rows],
+            dated[rows],
+        )
+        counties.append(_county_list(part, _capacity_of(capacity, code), plan))
+    return VisitList(
+        as_of_date=day,
+        expires_on=plan.expires_on,
+        settings=options,
+        counties=tuple(counties),
+        inputs=facts,
+        rule_counts=tuple(summarise(hits, rules).to_dicts()),
+        unverified=unverified_thresholds(matrix, rules),
+        unknown_parameters=unknown_parameters(matrix, rules),
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all counties share."""
+
+    as_of_date: date
+    expires_on: date
+    settings: ListSettings
+    rules: Sequence[Rule]
+    explain: Explain | None
+    inputs: Mapping[str, object]
+
+
+def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
+    """Select, explain and lay out the rows of one county."""
+    seed = int(sha256_of(f"{plan.settings.seed}|{county.code}|{plan.as_of_date}")[:12], 16)
+    is_new = (county.dated["hit_since"] >= plan.as_of_date).fill_null(True).to_numpy()
+    selection = plan_visits(
+        county.matrix,
+        county.hits,
+        capacity=capacity,
+        ranking=county.ranking,
+        fallback_ranking=county.matrix.evaluate(_FALLBACK)[0] if county.ranking is None else None,
+        is_new_hit=is_new,
+        model_share=plan.settings.model_share,
+        audit_share=plan.settings.audit_share,
+        rng_seed=seed,
+        rules=plan.rules,
+    )
+    households = county.matrix.index["household_id"]
+    ordered = [households[rows].to_list() for rows in (selection.order, selection.waiting)]
+    identity = sha256_of([plan.inputs, selection.counts, ordered])
+    list_id = f"{county.code}-{plan.as_of_date:%Y%m%d}-{identity[:8]}"
+    waiting = selection.waiting
+    bases = default_bases(county.matrix, county.hits, plan.rules, waiting, county.ranking is not None)
+
+    def lay(rows: Positions, tiers: NDArray[np.int8], why: Sequence[tuple[Basis, ...]]) -> pl.DataFrame:
+        return lay_out(
+            county,
+            rows,
+            tiers,
+            why,
+            list_id=list_id,
+            expires_on=plan.expires_on,
+            rules=plan.rules,
+            explain=plan.explain,
+            language=plan.settings.language,
+        )
+
+    is_audit = selection.is_audit
+    audit = {
+        "rank": np.flatnonzero(is_audit) + 1,
+        "household_id": households[selection.order[is_audit]],
+        "inclusion_probability": selection.inclusion_probability[is_audit],
+    }
+    return CountyList(
+        county_code=county.code,
+        county_name=county.name,
+        list_id=list_id,
+        listed=lay(selection.order, selection.tiers, selection.basis),
+        waiting=lay(waiting, np.full(len(waiting), YELLOW, dtype=np.int8), bases),
+        counts=selection.counts,
+        audit=pl.DataFrame(audit),
+        audit_seed=seed,
+        messages=_messages(county.name, selection),
+    )
+
+
+def _dated(
+    matrix: FeatureMatrix, hit_since: pl.DataFrame | None, panel: Panel | None, day: date
+) -> pl.DataFrame:
+    """Return hit_since and last_visit for every row."""
+    since = pl.DataFrame(schema={"household_id": pl.String, "hit_since": pl.Date})
+    visits = pl.DataFrame(schema={"household_id": pl.String, "last_visit": pl.Date})
+    if panel is not None:
+        known = panel.known_at(day).table("visit")
+        visits = known.group_by("household_id").agg(pl.col("visited_on").max().alias("last_visit"))
+    return (
+        matrix.index.select("household_id")
+        .join(since if hit_since is None else hit_since, on="household_id", how="left", maintain_order="left")
+        .join(visits, on="household_id", how="left", maintain_order="left")
+        .select("hit_since", "last_visit")
+    )
+
+
+def _messages(county: str, selection: VisitSelection) -> tuple[Bilingual, ...]:
+    """Return a message where red and orange are more than the county can visit."""
+    counts = selection.counts
+    urgent, capacity, excess = counts["red"] + counts["orange"], counts["capacity"], counts["excess"]
+    if not excess:
+        return ()
+    return (
+        Bilingual(
+            f"注意：{county}红色、橙色共{urgent}户，走访容量{capacity}户，超出{excess}户；"
+            "红色、橙色已全部列入，请增派走访力量。",
+            f"Attention: {county} has {urgent} red and orange households, capacity {capacity} visits; "
+            f"the list exceeds it by {excess}. All of them are listed; more staff are needed.",
+        ),
+    )
+
+
+def _capacity_of(capacity: int | Mapping[str, int], county: str) -> int:
+    if isinstance(capacity, int):
+        return capacity
+    if county not in capacity:
+        raise ConfigurationError(
+            "RR484",
+            f"capacity of county {county}",
+            "not given",
+            "a number of visits for every county of the list",
+            "Add the county, or give one number for all",
+            zh=f"缺少{county}的走访容量。",
+        )
+    return capacity[county]
+
+
+def _check_rows(matrix: FeatureMatrix, hits: RuleHits, scores: RiskScores | None) -> None:
+    keys = ["household_id", "as_of_date"]
+    others = {"rule hits": hits.index} | ({} if scores is None else {"risk scores": scores.index})
+    for name, index in others.items():
+        if not index.select(keys).equals(matrix.index.select(keys)):
+            raise ContractError(
+                "RR483",
+                name,
+                f"{index.height} rows that are not the {len(matrix)} of the matrix",
+                "rules and scores of the same households, in the same order",
+                "Apply rules and model to this matrix",
+            )

@@ -1,0 +1,169 @@
+"""Visit lists as files: one CSV per county and one of what waits, a note to read first, and the manifest.
+
+The CSV holds the list's columns and nothing else, so that it can be sorted, filtered and read back; the
+sentence on what the score is not stands in the note beside it and in the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from relapse_risk.outputs.columns import with_headers
+from relapse_risk.outputs.files import csv_bytes, json_bytes, publish
+from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
+from relapse_risk.outputs.visit_list import CountyList, VisitList
+from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual
+
+_LISTED = Bilingual("走访清单", "visit_list")
+_WAITING = Bilingual("候补", "waiting_list")
+_NOTE = Bilingual("说明.txt", "READ_ME.txt")
+_UNSAFE_IN_NAMES = re.compile(r'[\\/:*?"<>|\s\x00-\x1f]+')
+
+_NOTE_LINES = (
+    Bilingual(
+        "数据截至{as_of}，名单有效期至{expires}。", "Data as of {as_of}; the list expires on {expires}."
+    ),
+    SCORE_DISCLAIMER,
+    Bilingual(
+        "优先级：红 触发三保障、饮水或监测对象识别类规则，或认定临期、超期；橙 触发两条及以上关注类规则；"
+        "黄 触发一条关注类规则，或自主申报；蓝 未触发规则，模型提示关注；常 例行走访。"
+        "优先级只由规则和自主申报决定，模型风险分不改变红、橙、黄。",
+        "Tiers: 红 red, a guarantee fails, or a candidate for the register, or a case at its limit; "
+        "橙 orange, two or more watch rules; 黄 yellow, one watch rule or an own application; "
+        "蓝 blue, no rule hit, flagged by the model; 常 routine visit. "
+        "Rules and applications alone set red, orange and yellow; no score moves them.",
+    ),
+    Bilingual(
+        "主要原因只陈述记录中的事实，不代表原因认定；请按“建议核实事项”入户核实。",
+        "Reasons state facts of the record, not causes; please verify them on the visit.",
+    ),
+    Bilingual(
+        "请填写“走访日期”至“备注”各列，不要改动清单编号、序号和户编号；可以排序和筛选。",
+        "Please fill in the columns from visited_on to remark, and leave list_id, rank and household_id as "
+        "they are; sorting and filtering do no harm.",
+    ),
+)
+
+
+def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = False) -> tuple[Path, ...]:
+    """Write the lists of all counties into a folder, whole or not at all.
+
+    Parameters
+    ----------
+    visit_list : VisitList
+    out : Path
+        Created where it is missing.
+    is_forced : bool
+        Keep an earlier list that is in the way aside, under names with ``.old1``, instead of refusing.
+
+    Returns
+    -------
+    tuple of Path
+        ``走访清单_<county>_<date>.csv`` of each county, ``候补_<county>_<date>.csv`` where rows wait,
+        ``说明.txt`` and, last, ``manifest.json``. English lists have English names.
+
+    Raises
+    ------
+    ConfigurationError
+        RR481 where another list is there and ``is_forced`` is false.
+    MachineError
+        RR601 where the disk or a permission does not allow it.
+    """
+    language = visit_list.settings.language
+    files: list[tuple[str, bytes]] = []
+    for county, listed, waiting in _file_names(visit_list):
+        files.append((listed, csv_bytes(with_headers(county.listed, language))))
+        if waiting is not None:
+            files.append((waiting, csv_bytes(with_headers(county.waiting, language))))
+    files.append((_NOTE.text(language), _note(visit_list)))
+    manifest = json_bytes(manifest_of("visit_list", _contents(visit_list), files))
+    return publish(
+        [*files, (MANIFEST_FILE, manifest)], out, is_forced=is_forced, replaces=_files_of_earlier_list(out)
+    )
+
+
+def _file_names(visit_list: VisitList) -> list[tuple[CountyList, str, str | None]]:
+    """Return each county with the names of its files; counties of one name go by their codes."""
+    language, day = visit_list.settings.language, visit_list.as_of_date
+    names = Counter(_UNSAFE_IN_NAMES.sub("_", county.county_name) for county in visit_list.counties)
+    found: list[tuple[CountyList, str, str | None]] = []
+    for county in visit_list.counties:
+        name = _UNSAFE_IN_NAMES.sub("_", county.county_name)
+        place = f"{name if names[name] == 1 else county.county_code}_{day}.csv"
+        waiting = f"{_WAITING.text(language)}_{place}" if county.waiting.height else None
+        found.append((county, f"{_LISTED.text(language)}_{place}", waiting))
+    return found
+
+
+def _note(visit_list: VisitList) -> bytes:
+    """Return the note that stands beside the lists: what they are and what the score is not."""
+    language = visit_list.settings.language
+    lines = [line.text(language) for line in _NOTE_LINES]
+    lines[0] = lines[0].replace("{as_of}", str(visit_list.as_of_date))
+    lines[0] = lines[0].replace("{expires}", str(visit_list.expires_on))
+    for county in visit_list.counties:
+        lines += county.summary_lines(language)
+    told = Bilingual("以下参数尚未核实：", "These parameters are not verified: ")
+    unverified = [f"{row['param']}={row['value']:g}" for row in visit_list.unverified]
+    if unverified:
+        lines.append(told.text(language) + "、".join(dict.fromkeys(unverified)))
+    told = Bilingual("以下参数缺失，相关规则无法判断：", "Rules can't be judged without these parameters: ")
+    if visit_list.unknown_parameters:
+        lines.append(told.text(language) + "、".join(visit_list.unknown_parameters))
+    return ("\ufeff" + "".join(f"{line}\r\n" for line in lines)).encode()
+
+
+def _contents(visit_list: VisitList) -> dict[str, object]:
+    settings = visit_list.settings
+    return {
+        "as_of_date": str(visit_list.as_of_date),
+        "expires_on": str(visit_list.expires_on),
+        "language": settings.language,
+        "settings": {
+            "model_share": settings.model_share,
+            "audit_share": settings.audit_share,
+            "seed": settings.seed,
+            "valid_months": settings.valid_months,
+        },
+        "inputs": dict(visit_list.inputs),
+        "unverified_thresholds": [dict(row) for row in visit_list.unverified],
+        "unknown_parameters": list(visit_list.unknown_parameters),
+        "rules": [dict(row) for row in visit_list.rule_counts],
+        "disclaimer": disclaimer(),
+        "lists": [
+            {**_list_contents(county), "file": listed, "waiting_file": waiting}
+            for county, listed, waiting in _file_names(visit_list)
+        ],
+    }
+
+
+def _list_contents(county: CountyList) -> dict[str, object]:
+    """Return what a county's manifest says; its households by rank tell a returned row that was mangled."""
+    basis = county.listed["basis"].str.split("、").explode(keep_nulls=False, empty_as_null=False)
+    return {
+        "list_id": county.list_id,
+        "county_code": county.county_code,
+        "county_name": county.county_name,
+        "counts": dict(county.counts),
+        "counts_by_basis": dict(basis.value_counts().sort("basis").iter_rows()),
+        "households": county.listed["household_id"].to_list(),
+        "waiting_households": county.waiting["household_id"].to_list(),
+        "audit": {
+            "seed": county.audit_seed,
+            "pool": county.counts["audit_pool"],
+            "rows": county.audit.sort("rank").to_dicts(),
+        },
+        "messages": [{"zh": message.zh, "en": message.en} for message in county.messages],
+    }
+
+
+def _files_of_earlier_list(out: Path) -> list[str]:
+    """Return the files that the manifest already in the folder names."""
+    try:
+        earlier = json.loads((out / MANIFEST_FILE).read_text(encoding="utf-8"))
+        return [str(name) for name in earlier["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

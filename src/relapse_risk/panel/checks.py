@@ -1,0 +1,167 @@
+"""What is checked on every row of a table: expressions that are true where something is wrong.
+
+A check never guesses: where a value it needs is missing, it is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from relapse_risk.panel.raw import EXCESS_CELLS
+from relapse_risk.panel.reasons import Reason, allowed_range, coded_values
+from relapse_risk.panel.schema import Column, ColumnType, Need, Table
+from relapse_risk.vocabulary import Bilingual
+
+ARITHMETIC_TOLERANCE_YUAN = 1.0
+
+_AREA_DIGITS = {"county_code": 6, "township_code": 9, "village_code": 12}
+_IN_ORDER = {
+    "measure": (("start_on", "end_on"),),
+    "workflow": (("publicity_start", "publicity_end"),),
+    "threshold": (("effective_from", "effective_to"),),
+    "member": (("birth_month", "recorded_on"),),
+    "household": (("identified_on", "recorded_on"),),
+}
+_PARTS_OF = {
+    "property_income_yuan": ("asset_dividend_yuan",),
+    "transfer_income_yuan": ("dibao_amount_yuan", "pension_amount_yuan", "subsidy_amount_yuan"),
+    "wage_income_yuan": ("public_post_income_yuan",),
+    "education_cost_yuan": ("noncompulsory_education_cost_yuan",),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that can be wrong with a row.
+
+    Attributes
+    ----------
+    fails : polars.Expr
+        True where it is wrong; null counts as right.
+    expected : Bilingual or None
+        Fills the reason's sentence.
+    """
+
+    reason: Reason
+    column: Column
+    fails: pl.Expr
+    expected: Bilingual | None = None
+
+
+def row_checks(table: Table, today: date) -> list[Check]:
+    """Return the checks whose failure sends a row back."""
+    checks = [check for column in table.columns for check in _column_checks(column)]
+    checks += _date_checks(table, today)
+    if table.name == "observation":
+        checks.append(_net_income(table))
+    return checks
+
+
+def excess_check(table: Table) -> Check:
+    """Return the check of rows with more cells than the header."""
+    return Check(Reason.EXCESS_CELLS, table.columns[0], pl.col(EXCESS_CELLS).is_not_null())
+
+
+def _column_checks(column: Column) -> Iterator[Check]:
+    value = pl.col(column.name)
+    if column.need is not Need.OPTIONAL:
+        yield Check(Reason.MISSING, column, value.is_null())
+    if column.type is ColumnType.INT and column.values:
+        codes = [int(text) for text in column.values]
+        yield Check(Reason.CODED_VALUE, column, ~value.is_in(codes), coded_values(column))
+    elif column.minimum == 0 and column.maximum is None:
+        yield Check(Reason.NEGATIVE, column, value < 0)
+    elif column.minimum is not None or column.maximum is not None:
+        if column.minimum == 0:
+            yield Check(Reason.NEGATIVE, column, value < 0)
+            yield Check(Reason.RANGE, column, value > column.maximum, allowed_range(column))
+        else:
+            low = value < column.minimum if column.minimum is not None else pl.lit(value=False)
+            high = value > column.maximum if column.maximum is not None else pl.lit(value=False)
+            yield Check(Reason.RANGE, column, low | high, allowed_range(column))
+    if digits := _AREA_DIGITS.get(column.name):
+        form = Bilingual(f"{digits}位数字", f"a code of {digits} digits")
+        yield Check(Reason.CODE_FORM, column, ~value.str.contains(rf"^\d{{{digits}}}$"), form)
+    if column.name == "area_code":
+        form = Bilingual("* 或地区代码（前缀）", "* or the beginning of a county code")
+        yield Check(Reason.CODE_FORM, column, ~value.str.contains(r"^(\*|\d{1,12})$"), form)
+
+
+def _date_checks(table: Table, today: date) -> Iterator[Check]:
+    recorded = table.by_name["recorded_on"]
+    yield Check(Reason.FUTURE, recorded, pl.col("recorded_on") > today)
+    if table.happened is not None and table.name != "threshold":  # a threshold is announced beforehand
+        later = pl.col(table.happened) > pl.col("recorded_on")
+        if table.name == "measure":
+            # A planned measure is entered before it starts.
+            later &= ~(pl.col("status") == "拟定").fill_null(value=False)
+        yield Check(Reason.HAPPENED_LATER, table.by_name[table.happened], later)
+    for first, second in _IN_ORDER.get(table.name, ()):
+        earlier = table.by_name[first]
+        expected = Bilingual(earlier.zh, earlier.name)
+        out_of_order = pl.col(second) < pl.col(first)
+        yield Check(Reason.DATES_OUT_OF_ORDER, table.by_name[second], out_of_order, expected)
+
+
+def _net_income(table: Table) -> Check:
+    parts = (
+        pl.col("wage_income_yuan")
+        + pl.col("business_income_yuan")
+        - pl.col("business_cost_yuan")
+        + pl.col("property_income_yuan")
+        + pl.col("transfer_income_yuan")
+    )
+    formula = Bilingual(
+        "工资性+生产经营性收入−支出+财产性+转移性", "wage + business − cost + property + transfer"
+    )
+    differs = (pl.col("net_income_yuan") - parts).abs() > ARITHMETIC_TOLERANCE_YUAN
+    return Check(Reason.ARITHMETIC, table.by_name["net_income_yuan"], differs, formula)
+
+
+def row_warnings(table: Table) -> list[Check]:
+    """Return the checks whose failure is counted while the row is kept."""
+    column = table.by_name
+    if table.name == "household":
+        is_lifted = pl.col("household_type") == "脱贫户"
+        return [
+            Check(
+                Reason.LIFTED_YEAR, column["lifted_year"], is_lifted != pl.col("lifted_year").is_not_null()
+            ),
+            _nested(table, "township_code", "county_code"),
+            _nested(table, "village_code", "township_code"),
+        ]
+    if table.name == "observation":
+        is_month_end = pl.col("period_end") == pl.col("period_end").dt.month_end()
+        return [Check(Reason.PERIOD_END, column["period_end"], ~is_month_end), *_parts_and_wholes(table)]
+    return []
+
+
+def _nested(table: Table, inner: str, outer: str) -> Check:
+    outside = ~pl.col(inner).str.starts_with(pl.col(outer))
+    expected = Bilingual(table.by_name[outer].zh, outer)
+    return Check(Reason.AREA_NOT_NESTED, table.by_name[inner], outside, expected)
+
+
+def _parts_and_wholes(table: Table) -> Iterator[Check]:
+    for whole, parts in _PARTS_OF.items():
+        known = pl.sum_horizontal(parts) > pl.col(whole) + ARITHMETIC_TOLERANCE_YUAN
+        names = Bilingual(table.by_name[whole].zh, whole)
+        yield Check(Reason.PART_ABOVE_WHOLE, table.by_name[parts[0]], known, names)
+
+
+def members_differ(observations: pl.DataFrame, members: pl.DataFrame) -> int:
+    """Return how many households report 2 persons more or fewer than their members present."""
+    latest = observations.sort("period_end", maintain_order=True).unique("household_id", keep="last")
+    present = (
+        members.sort("recorded_on", maintain_order=True)
+        .unique("member_id", keep="last")
+        .filter(pl.col("is_present").fill_null(value=True))
+        .group_by("household_id")
+        .agg(pl.len().cast(pl.Float64).alias("members"))
+    )
+    both = latest.join(present, on="household_id")
+    return both.filter((pl.col("n_person") - pl.col("members")).abs() >= 2).height

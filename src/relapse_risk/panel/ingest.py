@@ -1,0 +1,143 @@
+"""From an export to the store in one step: read, validate, return what is wrong, commit the rest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from itertools import count
+from pathlib import Path
+
+from relapse_risk.config import Mapping
+from relapse_risk.errors import MachineError
+from relapse_risk.panel.commit import Commit
+from relapse_risk.panel.disk import write_atomically
+from relapse_risk.panel.raw import OnProgress, RawTables
+from relapse_risk.panel.read import read_exports
+from relapse_risk.panel.rejects import Rejects
+from relapse_risk.panel.report import IngestReport
+from relapse_risk.panel.store import Store
+from relapse_risk.panel.validate import validate
+
+__all__ = ["IngestReport", "ingest"]
+
+_MANIFEST, _REJECTS = "manifest.json", "rejects"
+
+
+def ingest(
+    sources: str | Path | Sequence[str | Path],
+    store: str | Path,
+    mapping: Mapping | None = None,
+    *,
+    today: date | None = None,
+    on_progress: OnProgress | None = None,
+) -> IngestReport:
+    """Read an export into a store and return what became of its rows.
+
+    Parameters
+    ----------
+    sources : path or sequence of paths
+        A folder, a workbook, or files.
+    store : path
+        Folder of the store; made where it is not there.
+    mapping : Mapping, optional
+        How another system's columns become the canonical ones.
+    today : date, optional
+        Nothing can have been recorded later; the day of the call where not given.
+    on_progress : callable, optional
+        Called with ``(stage, done, total)``; stages are ``read``, ``validate`` and ``store``.
+
+    Returns
+    -------
+    IngestReport
+        Rejected rows lie in ``STORE/rejects/``, the counts in ``STORE/manifest.json``. Ingesting the same
+        rows again accepts none of them and leaves the store as it is.
+
+    Raises
+    ------
+    DataError
+        Where a source can't be read as a table (RR100 to RR109); nothing was stored.
+    ConfigurationError
+        RR214 where the mapping is wrong.
+    MachineError
+        RR651 where another ingest is writing, RR652 where the disk refuses.
+    """
+    raw = read_exports(sources, mapping, on_progress=on_progress)
+    target = Store(store)
+    with target.lock():
+        stored = target.open() if Store.exists(target.path) else None
+        panel, rejects = validate(raw, stored, today=today, on_progress=on_progress)
+        returned = _write_rejects(target, raw, rejects)
+        commit = target.commit(
+            panel,
+            sources=raw.files,
+            counts=rejects.counts,
+            mapping_name=raw.mapping_name,
+            on_progress=on_progress,
+        )
+        report = _report(target.path, commit, raw, rejects, returned)
+        _write_manifest(report)
+    return report
+
+
+def _report(
+    store: Path, commit: Commit | None, raw: RawTables, rejects: Rejects, returned: tuple[Path, ...]
+) -> IngestReport:
+    return IngestReport(
+        store=store,
+        commit=commit,
+        counts=rejects.counts,
+        reject_files=returned,
+        failures=rejects.failures,
+        warnings=rejects.warnings,
+        sources=raw.files,
+        unknown_columns=raw.unknown_columns,
+        ignored=raw.ignored,
+        assumed=raw.assumed,
+        mapping_name=raw.mapping_name,
+    )
+
+
+def _write_rejects(store: Store, raw: RawTables, rejects: Rejects) -> tuple[Path, ...]:
+    """Write returned files into a folder named as the commit; one that somebody has edited stays."""
+    if not rejects.returned:
+        return ()
+    root = store.path / _REJECTS
+    draft = root / ".draft"
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        written = rejects.write(draft)
+        name = store.next_id(raw.files)
+        for number in count(1):
+            folder = root / (name if number == 1 else f"{name}-{number}")
+            if not folder.exists():
+                draft.replace(folder)
+                break
+            if _is_same(draft, folder):
+                shutil.rmtree(draft)
+                break
+    except OSError as error:
+        raise store.unwritable(error) from error
+    return tuple(folder / path.name for path in written)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in (one, other)]
+    return files[0] == files[1]
+
+
+def _write_manifest(report: IngestReport) -> None:
+    text = json.dumps(report.manifest(), ensure_ascii=False, indent=1) + "\n"
+    path = report.store / _MANIFEST
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise MachineError(
+            "RR653",
+            str(path),
+            f"the rows are stored, but this file can't be written ({error.strerror or error})",
+            "a folder one may write to, with room on the disk",
+            "Free space or correct the permission; the rows need not be ingested again",
+            zh="数据已入库，但导入清单无法写入，请检查磁盘空间和权限。",
+        ) from error

@@ -1,0 +1,315 @@
+"""Reading exports: which file is which table, which header is which column. Values stay text.
+
+An export is a folder, a workbook, or files, one per table, named by the table's Chinese or English name
+(``监测记录.csv``, ``observation_2024.xlsx``). A suffix behind the name that does not begin with a letter
+is allowed, so that a returned file (``监测记录_退回.csv``) is read as the table it came from.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from relapse_risk.config import Mapping
+from relapse_risk.errors import DataError
+from relapse_risk.panel import workbook
+from relapse_risk.panel.csv_source import read_csv
+from relapse_risk.panel.disk import sha256_of
+from relapse_risk.panel.mapping import check_mapping, map_sheet, mapped_names, source_columns
+from relapse_risk.panel.raw import (
+    EXCESS_CELLS,
+    REASON_COLUMNS,
+    Ignored,
+    OnProgress,
+    Progress,
+    RawTable,
+    RawTables,
+    Sheet,
+    SourceFile,
+    normalise_header,
+)
+from relapse_risk.panel.schema import ITEM_SEPARATOR, Column, ColumnType, Need, Table
+from relapse_risk.panel.tables import TABLES
+from relapse_risk.vocabulary import Bilingual
+
+SUFFIXES = (".csv", ".xlsx", ".parquet")
+
+_NOT_A_TABLE = Bilingual("文件名不是任何一张表的名称", "its name is not that of a table")
+_NOT_READ = Bilingual("不是 csv、xlsx 或 parquet 文件", "neither csv, xlsx nor parquet")
+_CONTACT = Bilingual(
+    "联系方式不入库，仅在输出名单时使用", "contacts are never stored; they are joined when a list is written"
+)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What a file or sheet of a certain name becomes."""
+
+    name: str
+    wanted: frozenset[str]
+    table: Table | None = None
+
+
+def read_exports(
+    source: str | Path | Sequence[str | Path],
+    mapping: Mapping | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+) -> RawTables:
+    """Return the tables of an export as text, each row with its file and row number.
+
+    Parameters
+    ----------
+    source : path or sequence of paths
+        A folder (its own files, not those of folders within), a workbook, or files.
+    mapping : Mapping, optional
+        How another system's files become canonical tables; files it does not name are read by their own
+        names.
+    on_progress : callable, optional
+        Called with ``("read", files done, files in all)``.
+
+    Returns
+    -------
+    RawTables
+        Also says what was passed over and which columns nothing reads.
+
+    Raises
+    ------
+    DataError
+        RR101 no such path, RR102 nothing in it is a table, RR103 a file is no table, RR104 encoding,
+        RR105 a required column is missing, RR106 two columns for one, RR108 a column of the mapping is
+        missing; RR100 where several files are refused.
+    ConfigurationError
+        RR214 where the mapping does not fit the canonical tables.
+    """
+    if mapping is not None:
+        check_mapping(mapping)
+    paths = _list_files([source] if isinstance(source, str | Path) else list(source))
+    targets = _targets(mapping)
+    progress = Progress("read", len(paths), on_progress)
+    tables: list[RawTable] = []
+    ignored: list[Ignored] = []
+    problems: list[DataError] = []
+    for path in paths:
+        try:
+            for found in _read_file(path, targets, mapping):
+                if isinstance(found, Ignored):
+                    ignored.append(found)
+                else:
+                    tables.append(found)
+        except DataError as problem:
+            problems.append(problem)
+        progress.step()
+    if problems:
+        raise _joined(problems)
+    if not tables:
+        raise _nothing_read(paths, ignored)
+    return RawTables(
+        tuple(tables), tuple(ignored), mapping.extra if mapping else (), mapping.name if mapping else ""
+    )
+
+
+def _list_files(sources: Sequence[str | Path]) -> list[Path]:
+    files: list[Path] = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            files += sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith((".", "~$")))
+        elif source.is_file():
+            files.append(source)
+        else:
+            raise DataError(
+                "RR101",
+                source.name,
+                "there is no such file or folder",
+                "a folder or a file of an export",
+                "Check the path",
+                zh=f"找不到 {source.name}，请检查路径。",
+            )
+    if not files:
+        raise _nothing_read([], [])
+    return files
+
+
+def _nothing_read(paths: Sequence[Path], ignored: Sequence[Ignored]) -> DataError:
+    names = "、".join(table.zh for table in TABLES)
+    found = "it is empty" if not paths else f"none of {len(paths)} files is a table"
+    if ignored:
+        found += " (" + "; ".join(f"{item.name}: {item.reason.en}" for item in ignored[:5]) + ")"
+    return DataError(
+        "RR102",
+        "the export",
+        found,
+        f"at least one .csv, .xlsx or .parquet named as a table ({names}, or household, member, …)",
+        "Rename the files by their tables, or give a mapping",
+        zh=f"没有找到任何数据表。文件名应为：{names}。",
+    )
+
+
+def _joined(problems: Sequence[DataError]) -> DataError:
+    if len(problems) == 1:
+        return problems[0]
+    return DataError(
+        "RR100",
+        f"{len(problems)} files",
+        "\n".join(str(problem) for problem in problems),
+        "files that can be read as tables",
+        "Correct each of them; nothing was stored",
+    )
+
+
+def _targets(mapping: Mapping | None) -> dict[str, _Target]:
+    """Return targets by the normalised name of a file; those of the mapping go first."""
+    targets: dict[str, _Target] = {}
+    if mapping is not None:
+        for file in sorted(mapped_names(mapping)):
+            wanted = frozenset(normalise_header(column) for column in source_columns(mapping, file))
+            targets[_normalise_name(file)] = _Target(file, wanted)
+    for table in TABLES:
+        headers = frozenset(_headers_of(table))
+        for name in (table.zh, f"{table.zh}表", table.name, f"{table.name}s"):
+            targets.setdefault(_normalise_name(name), _Target(table.zh, headers, table))
+    return targets
+
+
+def _normalise_name(name: str) -> str:
+    plain = unicodedata.normalize("NFKC", name).strip().lower()
+    return re.sub(r"[\s_\-]+", "_", re.sub(r"^\d+[\s._\-、]*(?=\D)", "", plain))
+
+
+def _recognise(name: str, targets: dict[str, _Target]) -> _Target | None:
+    """Return what a file or sheet of this name becomes; the longest fitting name wins."""
+    plain = _normalise_name(name)
+    for known in sorted(targets, key=len, reverse=True):
+        if plain == known or (plain.startswith(known) and not plain[len(known)].isalpha()):
+            return targets[known]
+    return None
+
+
+def _read_file(
+    path: Path, targets: dict[str, _Target], mapping: Mapping | None
+) -> Iterator[RawTable | Ignored]:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        yield Ignored(path.name, _NOT_READ)
+        return
+    for sheet_name, target in _parts(path, targets):
+        name = f"{path.name}[{sheet_name}]" if sheet_name else path.name
+        if target is None or (target.table is not None and not target.table.is_stored):
+            yield Ignored(name, _CONTACT if target else _NOT_A_TABLE)
+            continue
+        if sheet_name:
+            headers, frame = workbook.read_sheet(path, sheet_name, target.wanted)
+        elif suffix == ".parquet":
+            headers, frame = workbook.read_parquet(path)
+        else:
+            headers, frame = read_csv(path, target.wanted)
+        headers, frame = _without_returned_excess(headers, frame)
+        sheet = Sheet(name, _source_file(path), headers, frame)
+        if target.table is not None:
+            yield _canonical_table(sheet, target.table)
+        elif mapping is not None:
+            yield from map_sheet(sheet, mapping, target.name)
+
+
+def _parts(path: Path, targets: dict[str, _Target]) -> list[tuple[str, _Target | None]]:
+    """Return the sheets of a workbook (or one part without a name), each with what it becomes."""
+    by_file = _recognise(path.stem, targets)
+    if path.suffix.lower() != ".xlsx":
+        return [("", by_file)]
+    names = workbook.sheet_names(path)
+    parts = [(name, _recognise(name, targets)) for name in names]
+    if by_file is not None and all(target is None for _, target in parts):
+        return [(names[0], by_file), *((name, None) for name in names[1:])]
+    return parts
+
+
+def _source_file(path: Path) -> SourceFile:
+    return SourceFile(path.name, sha256_of(path), path.stat().st_size)
+
+
+def _without_returned_excess(
+    headers: tuple[str, ...], frame: pl.DataFrame
+) -> tuple[tuple[str, ...], pl.DataFrame]:
+    """Join what a returned file lists as left-over cells to the left-over cells of this file."""
+    if EXCESS_CELLS not in headers:
+        return headers, frame
+    listed = pl.col(str(headers.index(EXCESS_CELLS))).str.strip_chars()
+    cells: list[pl.Expr] = [pl.when(listed != "").then(listed)]
+    if EXCESS_CELLS in frame.columns:
+        cells.append(pl.col(EXCESS_CELLS))
+    return headers, frame.with_columns(pl.coalesce(cells).alias(EXCESS_CELLS))
+
+
+def _headers_of(table: Table) -> dict[str, str]:
+    """Return canonical column names by the normalised headers they may have."""
+    headers: dict[str, str] = {}
+    for column in table.columns:
+        headers[normalise_header(column.zh)] = column.name
+        headers[normalise_header(column.name)] = column.name
+    headers.setdefault(normalise_header("录入日期"), "recorded_on")
+    return headers
+
+
+def _column_of(header: str, headers: dict[str, str], table: Table) -> str | None:
+    """Return the canonical column of a header; ``致贫返贫风险2`` is part of the list without the number."""
+    plain = normalise_header(header)
+    if plain in headers:
+        return headers[plain]
+    name = headers.get(re.sub(r"\d{1,2}$", "", plain))
+    return name if name and table.by_name[name].type is ColumnType.LIST else None
+
+
+def _canonical_table(sheet: Sheet, table: Table) -> RawTable:
+    headers = _headers_of(table)
+    passed_over = {normalise_header(header) for header in (*REASON_COLUMNS, EXCESS_CELLS)}
+    positions: dict[str, list[int]] = {}
+    unknown: list[str] = []
+    for i, header in enumerate(sheet.headers):
+        name = _column_of(header, headers, table) if header else None
+        if name is not None:
+            positions.setdefault(name, []).append(i)
+        elif header and normalise_header(header) not in passed_over:
+            unknown.append(header)
+    _refuse_missing(sheet, table, positions)
+    texts = [_column_text(sheet, table.by_name[name], at).alias(name) for name, at in positions.items()]
+    if EXCESS_CELLS in sheet.frame.columns:
+        texts.append(pl.col(EXCESS_CELLS))
+    return RawTable(table, sheet, sheet.frame.select(texts), table.zh, tuple(unknown))
+
+
+def _column_text(sheet: Sheet, column: Column, positions: Sequence[int]) -> pl.Expr:
+    if len(positions) == 1:
+        return sheet.text(positions[0])
+    if column.type is not ColumnType.LIST:
+        both = "、".join(sheet.headers[i] for i in positions)
+        raise DataError(
+            "RR106",
+            sheet.name,
+            f"{len(positions)} columns stand for {column.name} ({both})",
+            f"one column {column.zh} or {column.name}",
+            "Delete or rename the others",
+            zh=f"{sheet.name}：有 {len(positions)} 列都对应“{column.zh}”（{both}），请只保留一列。",
+        )
+    parts = [sheet.text(i).str.strip_chars() for i in positions]
+    return pl.concat_str(
+        [pl.when(~p.is_in(["", "无"])).then(p) for p in parts], separator=ITEM_SEPARATOR, ignore_nulls=True
+    )
+
+
+def _refuse_missing(sheet: Sheet, table: Table, positions: dict[str, list[int]]) -> None:
+    missing = [c for c in table.columns if c.need is not Need.OPTIONAL and c.name not in positions]
+    if missing:
+        zh = "、".join(column.zh for column in missing)
+        raise DataError(
+            "RR105",
+            sheet.name,
+            f"the table {table.name} lacks the required columns {', '.join(c.name for c in missing)} ({zh})",
+            "every required column, under its Chinese or English header",
+            "Add them to the file, or give a mapping that says where they come from",
+            zh=f"{sheet.name}：“{table.zh}”缺少必填列 {zh}，整个文件未导入。",
+        )

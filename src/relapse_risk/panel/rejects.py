@@ -1,0 +1,165 @@
+"""Rows that were not accepted: why, how many, and the files in which they go back.
+
+A returned file has the rows as they came, under their own headers, and five columns more: 文件, 行号,
+原因代码, 原因, reason. Long codes have a tab before them, which keeps a spreadsheet from turning them into
+numbers and is passed over when they are read. The file is named after its table (``监测记录_退回.csv``), or
+after the source file where a mapping was used, so that it can be corrected and ingested as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relapse_risk.panel.raw import EXCESS_CELLS, REASON_COLUMNS, ROW_NUMBER, RawTable, Sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POSITION = "position"
+FAILURES = {
+    "table": pl.String,
+    "file": pl.String,
+    "row": pl.UInt32,
+    "code": pl.String,
+    "column": pl.String,
+    "zh": pl.String,
+    "en": pl.String,
+}
+WARNINGS = {
+    "table": pl.String,
+    "code": pl.String,
+    "column": pl.String,
+    "rows": pl.Int64,
+    "zh": pl.String,
+    "en": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableCounts:
+    """What became of the rows of one table; ``read`` is the sum of the others."""
+
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no row was lost."""
+        return self.read == self.accepted + self.rejected + self.duplicate
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the four counts by name."""
+        return {
+            "read": self.read,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "duplicate": self.duplicate,
+        }
+
+
+@dataclass(frozen=True)
+class ReturnedFile:
+    """Rejected rows of one sheet, ready to go back; ``headers`` are those of ``frame``'s columns."""
+
+    name: str
+    headers: tuple[str, ...]
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """The other half of a validation.
+
+    Attributes
+    ----------
+    failures : polars.DataFrame
+        One row per rejected row and reason: table, file, row, code, column, zh, en.
+    counts : mapping of str to TableCounts
+        By table: rows read, accepted, rejected, and exact duplicates.
+    warnings : polars.DataFrame
+        Rows kept in spite of a remark: table, code, column, rows, zh, en.
+    returned : tuple of ReturnedFile
+        The rejected rows as they came.
+    """
+
+    failures: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FAILURES))
+    counts: Mapping[str, TableCounts] = field(default_factory=dict)
+    warnings: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=WARNINGS))
+    returned: tuple[ReturnedFile, ...] = ()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return ``failures`` for analysts."""
+        return self.failures.to_pandas()
+
+    def write(self, folder: Path) -> tuple[Path, ...]:
+        """Write every returned file into ``folder`` (UTF-8 with BOM) and return their paths."""
+        paths = []
+        for file in self.returned:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / file.name
+            with path.open("w", encoding="utf-8-sig", newline="") as stream:
+                csv.writer(stream, lineterminator="\r\n").writerow(file.headers)
+            with path.open("ab") as stream:
+                file.frame.write_csv(stream, include_header=False, line_terminator="\r\n")
+            paths.append(path)
+        return tuple(paths)
+
+
+def return_rows(failures: Sequence[tuple[RawTable, pl.DataFrame]]) -> tuple[ReturnedFile, ...]:
+    """Return the rejected rows sheet by sheet, as they came and with their reasons.
+
+    Parameters
+    ----------
+    failures : sequence of (RawTable, DataFrame)
+        For each raw table its failures: position in the sheet, code, zh, en. Several tables may have been
+        read from one sheet; a row that failed in any of them goes back once.
+    """
+    by_sheet: dict[str, tuple[Sheet, str, list[pl.DataFrame]]] = {}
+    for raw, frame in failures:
+        if not frame.is_empty():
+            by_sheet.setdefault(raw.sheet.name, (raw.sheet, raw.returned_as, []))[2].append(frame)
+    taken: dict[str, int] = {}
+    returned = []
+    for sheet, stem, frames in by_sheet.values():
+        taken[stem] = taken.get(stem, 0) + 1
+        suffix = f"_{taken[stem]}" if taken[stem] > 1 else ""
+        returned.append(_returned_file(sheet, f"{stem}_退回{suffix}.csv", pl.concat(frames)))
+    return tuple(returned)
+
+
+def _returned_file(sheet: Sheet, name: str, failures: pl.DataFrame) -> ReturnedFile:
+    reasons = failures.group_by(POSITION, maintain_order=True).agg(
+        pl.col("code").unique(maintain_order=True).str.join("、"),
+        pl.col("zh").unique(maintain_order=True).str.join("；"),
+        pl.col("en").unique(maintain_order=True).str.join("; "),
+    )
+    kept = [
+        i for i, header in enumerate(sheet.headers) if header not in REASON_COLUMNS and header != EXCESS_CELLS
+    ]
+    headers = [sheet.headers[i] for i in kept]
+    columns = [_kept_text(sheet.text(i)).alias(str(i)) for i in kept]
+    if EXCESS_CELLS in sheet.frame.columns:
+        headers.append(EXCESS_CELLS)
+        columns.append(pl.col(EXCESS_CELLS))
+    frame = (
+        sheet.frame.with_row_index(POSITION)
+        .join(reasons, on=POSITION, how="inner", maintain_order="left")
+        .select(
+            *columns, pl.lit(sheet.name).alias("file"), pl.col(ROW_NUMBER).cast(pl.String), "code", "zh", "en"
+        )
+    )
+    return ReturnedFile(name, (*headers, *REASON_COLUMNS), frame)
+
+
+def _kept_text(text: pl.Expr) -> pl.Expr:
+    """Return text that a spreadsheet keeps: it would round long digits, and drop zeros in front."""
+    is_at_risk = text.str.contains(r"^(\d{12,}|0\d+)$")
+    return pl.when(is_at_risk).then(pl.lit("\t") + text).otherwise(text)

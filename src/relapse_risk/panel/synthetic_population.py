@@ -1,0 +1,353 @@
+"""The traits of a synthetic county that do not change: villages, households, earning capacity, hazards.
+
+Some are seen by the county (house, land, composition), some are not (frailty, permanent income).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relapse_risk.panel.synthetic_members import (
+    NO_LABOUR,
+    PLAIN,
+    SKILLED,
+    SPOUSE,
+    WEAK,
+    Bools,
+    Floats,
+    Ints,
+    Members,
+    draw_members,
+)
+from relapse_risk.panel.synthetic_scenario import Scenario
+from relapse_risk.windows import month_index
+
+NO_JOB, LOCAL, MIGRANT, POST = range(4)
+GRAIN, ORCHARD, LIVESTOCK = range(3)
+SCHOOLING, INSURANCE, HOUSING, WATER = range(4)
+OUTCOMES = ("schooling", "medical_insurance", "housing", "water")
+SLOTS = 2
+POST_MONTHLY_YUAN = 900.0
+
+Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Villages:
+    """Villages, each in a township and a county; arrays of shape ``(n_villages,)``."""
+
+    township: Ints
+    county: Ints
+    is_lifted: Bools
+    water_risk: Floats
+    flood_risk: Floats
+
+
+@dataclass(frozen=True)
+class Population:
+    """Households and what they are able to earn and exposed to.
+
+    Arrays have shape ``(n,)``, or ``(2, n)`` for the two earners who may have a job, or ``(4, n)`` for the
+    four guarantees. Amounts are yuan a year at the price level of the line's base year (wages: a month).
+    """
+
+    villages: Villages
+    members: Members
+    village: Ints
+    is_lifted: Bools
+    n_person: Ints
+    frailty: Floats
+    produce: Ints
+    worker: Ints
+    job: Ints
+    wage_yuan: Singles
+    loss_rate: Singles
+    rehire_rate: Singles
+    farm_yuan: Singles
+    farm_cost_share: Singles
+    is_farm_insured: Bools
+    property_yuan: Singles
+    dividend_yuan: Singles
+    pension_yuan: Singles
+    subsidy_yuan: Singles
+    family_yuan: Singles
+    dibao_yuan: Singles
+    illness_rate: Singles
+    accident_rate: Singles
+    patient_share: Singles
+    own_pay_share: Singles
+    minor_own_pay_yuan: Singles
+    failure_rate: Singles
+    guarantee_rate: Singles
+    labour_n: Ints
+    house_built_year: Ints
+    is_house_worn: Bools
+    arable_mu: Floats
+    orchard_mu: Floats
+
+    @property
+    def n(self) -> int:
+        """Number of households."""
+        return len(self.village)
+
+
+def draw_villages(n: int, scenario: Scenario, rng: np.random.Generator) -> Villages:
+    """Return the villages that ``n`` households live in, spread evenly over townships and counties."""
+    config = scenario.population
+    count = max(scenario.n_counties, -(-n // config.households_per_village))
+    number = np.arange(count)
+    county = number * scenario.n_counties // count
+    within = number - np.searchsorted(county, county)
+    return Villages(
+        township=within // config.villages_per_township,
+        county=county,
+        is_lifted=rng.random(count) < 0.45,
+        water_risk=rng.gamma(0.25, 1 / 0.25, count),
+        flood_risk=rng.gamma(1.0, 1.0, count),
+    )
+
+
+def draw_population(n: int, scenario: Scenario, rng: np.random.Generator) -> Population:
+    """Return ``n`` households, sorted by village, as they stand when the simulation starts."""
+    start = month_index(scenario.start)
+    villages = draw_villages(n, scenario, rng)
+    village = np.sort(rng.integers(0, len(villages.county), n))
+    lift_odds = np.where(villages.is_lifted, 1.45, 0.63)[village] * scenario.population.lifted_share
+    is_lifted = rng.random(n) < lift_odds
+    members = draw_members(is_lifted, start, rng)
+    frailty_sd = scenario.population.frailty_sd
+    frailty = np.exp(frailty_sd * rng.standard_normal(n) - frailty_sd**2 / 2)
+    factor = scenario.population.lifted_hazard_factor
+    frailty *= np.where(is_lifted, factor**0.5, factor**-0.5)
+    n_person = np.bincount(members.household, minlength=n)
+    labour_n = members.count(members.labour <= WEAK, n)
+    worker, job, wage = _draw_workers(members, is_lifted, scenario, start, rng)
+    land = _draw_farm(labour_n, rng)
+    other = _draw_other_income(members, n_person, is_lifted, labour_n, land["arable_mu"], start, rng)
+    scale, dibao = _permanent_level(wage, job, land, other, n_person, is_lifted, scenario, rng)
+    wage = np.where(job == POST, wage, wage * scale)
+    health = _draw_health(members, worker, n, frailty, is_lifted, scenario, start, rng)
+    house_built_year = np.clip(rng.normal(1999, 11, n), 1965, 2018).round().astype(np.int64)
+    is_house_worn = rng.random(n) < np.interp(house_built_year, [1970, 1990, 2010], [0.75, 0.4, 0.03])
+    return Population(
+        villages=villages,
+        members=members,
+        village=village,
+        is_lifted=is_lifted,
+        n_person=n_person,
+        frailty=frailty,
+        produce=land["produce"].astype(np.int64),
+        worker=worker,
+        job=job,
+        wage_yuan=wage.astype(np.float32),
+        loss_rate=_loss_rate(members, worker, job, frailty, scenario, start).astype(np.float32),
+        rehire_rate=_rehire_rate(members, worker, job, scenario, start).astype(np.float32),
+        farm_yuan=(land["farm"] * scale).astype(np.float32),
+        farm_cost_share=land["cost_share"].astype(np.float32),
+        is_farm_insured=rng.random(n) < scenario.farm.insured_share,
+        property_yuan=other["property"].astype(np.float32),
+        dividend_yuan=other["dividend"].astype(np.float32),
+        pension_yuan=other["pension"].astype(np.float32),
+        subsidy_yuan=other["subsidy"].astype(np.float32),
+        family_yuan=(other["family"] * scale).astype(np.float32),
+        dibao_yuan=dibao.astype(np.float32),
+        failure_rate=(
+            scenario.farm.failure_rate * frailty * np.where(land["produce"] == GRAIN, 0.4, 1.8)
+        ).astype(np.float32),
+        guarantee_rate=_guarantee_rate(
+            members, villages, village, job, frailty, house_built_year, is_house_worn, scenario, start
+        ).astype(np.float32),
+        labour_n=labour_n,
+        house_built_year=house_built_year,
+        is_house_worn=is_house_worn,
+        arable_mu=land["arable_mu"],
+        orchard_mu=land["orchard_mu"],
+        **health,
+    )
+
+
+def _draw_workers(
+    members: Members, is_lifted: Bools, scenario: Scenario, start: int, rng: np.random.Generator
+) -> tuple[Ints, Ints, Floats]:
+    """Return member rows, kinds of job and monthly wages of each household's two best earners."""
+    n = len(is_lifted)
+    age = members.age(start)
+    able = np.isin(members.labour, (SKILLED, PLAIN)) & (age < 70)
+    weak = (members.labour == WEAK) & (age < 70)
+    works_away = np.interp(age, [20, 45, 55, 65], [0.85, 0.68, 0.42, 0.12])
+    works = (able & (rng.random(len(age)) < works_away)) | (weak & (rng.random(len(age)) < 0.12))
+    is_migrant = able & (rng.random(len(age)) < np.interp(age, [22, 45, 58], [0.7, 0.45, 0.1]))
+    wage = np.where(is_migrant, 3900.0, 2600.0) * np.interp(age, [18, 30, 45, 60], [0.8, 1.05, 1.0, 0.75])
+    wage *= np.select([members.labour == SKILLED, weak], [1.25, 0.6], 1.0)
+    wage *= np.exp(0.15 * rng.standard_normal(len(age)))
+    kind = np.where(works, np.where(is_migrant, MIGRANT, LOCAL), NO_JOB)
+    in_post = ~works & (weak | able) & is_lifted[members.household] & (age >= 45)
+    in_post &= rng.random(len(age)) < scenario.work.post_share
+    kind = np.where(in_post, POST, kind)
+    wage = np.where(in_post, POST_MONTHLY_YUAN, np.where(works, wage, 0.0))
+    order = np.lexsort((-wage, members.household))
+    first = np.searchsorted(members.household[order], np.arange(n))
+    rank = np.arange(len(age)) - first[members.household[order]]
+    worker = np.full((SLOTS, n), -1)
+    for slot in range(SLOTS):
+        rows = order[(rank == slot) & (kind[order] != NO_JOB)]
+        worker[slot, members.household[rows]] = rows
+    job = np.where(worker >= 0, kind[worker], NO_JOB)
+    return worker, job, np.where(worker >= 0, wage[worker], 0.0)
+
+
+def _draw_farm(labour_n: Ints, rng: np.random.Generator) -> dict[str, Floats]:
+    n = len(labour_n)
+    produce = rng.choice(3, size=n, p=[0.62, 0.2, 0.18])
+    arable = np.exp(rng.normal(np.log(5.5), 0.5, n)) * np.where(labour_n == 0, 0.5, 1.0)
+    orchard = np.where(produce == ORCHARD, np.exp(rng.normal(np.log(3.0), 0.5, n)), 0.0)
+    herd = np.where(produce == LIVESTOCK, np.exp(rng.normal(np.log(36000.0), 0.6, n)), 0.0)
+    hands = np.interp(labour_n, [0, 1, 2, 3], [0.25, 0.75, 1.0, 1.15])
+    gross = (2900 * arable + 10500 * orchard + herd * (labour_n > 0)) * hands
+    return {
+        "produce": produce.astype(np.float64),
+        "arable_mu": arable.round(1),
+        "orchard_mu": orchard.round(1),
+        "farm": gross,
+        "cost_share": np.clip(rng.normal(0.36, 0.07, n), 0.15, 0.6),
+    }
+
+
+def _draw_other_income(
+    members: Members,
+    n_person: Ints,
+    is_lifted: Bools,
+    labour_n: Ints,
+    arable_mu: Floats,
+    start: int,
+    rng: np.random.Generator,
+) -> dict[str, Floats]:
+    """Return yearly property income, dividends, pensions, subsidies and support from kin, in yuan."""
+    n = len(n_person)
+    elders = members.count(members.age(start) >= 60, n)
+    support = np.exp(rng.normal(0, 0.5, n))
+    return {
+        "property": np.exp(rng.normal(np.log(350.0), 0.8, n)) + 250 * (labour_n == 0),
+        "dividend": is_lifted * np.exp(rng.normal(np.log(450.0), 0.5, n)),
+        "pension": elders * 1900 + (rng.random(n) < 0.02) * (elders > 0) * 16000.0,
+        "subsidy": 110 * arable_mu + is_lifted * 500,
+        "family": support * (700 * n_person + elders * np.where(labour_n == 0, 5200, 2200)),
+    }
+
+
+def _permanent_level(
+    wage: Floats,
+    job: Ints,
+    land: dict[str, Floats],
+    other: dict[str, Floats],
+    n_person: Ints,
+    is_lifted: Bools,
+    scenario: Scenario,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats]:
+    """Return the factor on earned income that meets each household's level, and its standing allowance.
+
+    Composition explains part of a household's level; the rest is its permanent draw. What low earners
+    lack of ``income.floor_ratio`` comes as standing allowances.
+    """
+    config = scenario.income
+    paid = np.where(job == POST, wage, 0.0).sum(axis=0) * 12
+    fixed = other["property"] + other["dividend"] + other["pension"] + other["subsidy"] + paid
+    earned = 11 * np.where(job == POST, 0.0, wage).sum(axis=0) + land["farm"] * (1 - land["cost_share"])
+    earned = earned + other["family"]
+    line = scenario.line.yuan
+    composed = np.log((earned + fixed) / n_person / line)
+    median = np.log(np.where(is_lifted, config.lifted_ratio, config.ordinary_ratio))
+    centre = np.where(is_lifted, np.median(composed[is_lifted]), np.median(composed[~is_lifted]))
+    level = median + config.structure_share * (composed - centre)
+    level += config.permanent_sd * rng.standard_normal(len(n_person))
+    target = np.exp(level) * line * n_person
+    scale = np.clip((target - fixed) / earned, 0.15, 6.0)
+    lacking = config.floor_ratio * line * n_person - (fixed + scale * earned)
+    return scale, np.maximum(lacking, 0.0)
+
+
+def _draw_health(
+    members: Members,
+    worker: Ints,
+    n: int,
+    frailty: Floats,
+    is_lifted: Bools,
+    scenario: Scenario,
+    start: int,
+    rng: np.random.Generator,
+) -> dict[str, Singles]:
+    config = scenario.health
+    age = members.age(start)
+    weight = np.interp(age, [5, 40, 60, 75], [0.3, 1.0, 1.8, 2.4]) * np.where(members.has_chronic, 2.2, 1.0)
+    total = np.bincount(members.household, weights=weight, minlength=n)
+    share = np.where(worker >= 0, weight[worker], 0.0) / total
+    earners = (worker >= 0).sum(axis=0)
+    chronic = members.count(members.has_chronic, n)
+    n_person = np.bincount(members.household, minlength=n)
+    rates = {
+        "illness_rate": config.major_rate * total * frailty,
+        "accident_rate": config.accident_rate * earners * frailty,
+        "patient_share": share,
+        "own_pay_share": config.own_pay_share
+        * np.where(is_lifted, 0.85, 1.0)
+        * np.exp(0.2 * rng.standard_normal(n)),
+        "minor_own_pay_yuan": np.exp(rng.normal(np.log(160.0), 0.4, n)) * n_person + 480 * chronic,
+    }
+    return {name: values.astype(np.float32) for name, values in rates.items()}
+
+
+def _loss_rate(
+    members: Members, worker: Ints, job: Ints, frailty: Floats, scenario: Scenario, start: int
+) -> Floats:
+    config = scenario.work
+    base = np.select([job == LOCAL, job == MIGRANT], [config.local_loss_rate, config.migrant_loss_rate], 0.0)
+    age = members.age(start)[worker]
+    labour = members.labour[worker]
+    factor = np.interp(age, [20, 45, 60], [1.1, 0.9, 1.6])
+    factor *= np.select([labour == SKILLED, labour == WEAK], [0.55, 1.8], 1.0)
+    return base * factor * frailty
+
+
+def _rehire_rate(members: Members, worker: Ints, job: Ints, scenario: Scenario, start: int) -> Floats:
+    age = members.age(start)[worker]
+    labour = members.labour[worker]
+    factor = np.interp(age, [25, 45, 60], [1.4, 1.0, 0.35])
+    factor *= np.select([labour == SKILLED, labour == WEAK], [1.3, 0.6], 1.0)
+    return np.where(job == NO_JOB, 0.0, scenario.work.rehire_rate * factor)
+
+
+def _guarantee_rate(
+    members: Members,
+    villages: Villages,
+    village: Ints,
+    job: Ints,
+    frailty: Floats,
+    house_built_year: Ints,
+    is_house_worn: Bools,
+    scenario: Scenario,
+    start: int,
+) -> Floats:
+    """Return monthly chances that each guarantee fails, shape ``(4, n)``, before the season.
+
+    That of schooling is per pupil; pupils grow up, see ``synthetic_state.World``.
+    """
+    config = scenario.guarantees
+    n = len(village)
+    age = members.age(start)
+    parents = members.count(members.relation == SPOUSE, n)
+    adults = members.count((age >= 18) & (members.labour != NO_LABOUR), n)
+    exposure = np.stack(
+        [
+            np.where(parents == 0, 2.5, 1.0),
+            (0.3 + adults) * np.where((job == MIGRANT).any(axis=0), 2.2, 0.5),
+            np.interp(2018 - house_built_year, [0, 20, 50], [0.1, 0.6, 4.0])
+            * np.where(is_house_worn, 4, 0.4),
+            villages.water_risk[village],
+        ]
+    )
+    yearly = np.array([config.schooling, config.medical_insurance, config.housing, config.water])
+    return yearly[:, None] / 12 * exposure * frailty

@@ -1,0 +1,183 @@
+"""The dataflow, one function an arrow; training with its evaluation and guards is put together here.
+
+::
+
+    read_exports → validate → Panel → known_at → build_features → apply_rules → predict_risk
+                 → explain → make_visit_list
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from relapse_risk.config import Experiment, load
+from relapse_risk.errors import ConfigurationError, GuardError
+from relapse_risk.evaluation.backtest import BacktestResult, run_backtest, training_origins
+from relapse_risk.explain.attribute import Attributions, attribute
+from relapse_risk.features.build import build_features
+from relapse_risk.features.extra import features_for
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.labels import make_labels
+from relapse_risk.modeling.store import next_version, save_model
+from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
+from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.store import Store
+from relapse_risk.panel.synthetic import Truth, read_truth
+from relapse_risk.scores import RiskScores
+from relapse_risk.terminal import Progress
+from relapse_risk.windows import split_origins
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that was trained, judged, saved and tracked."""
+
+    model: TrainedModel
+    folder: Path
+    run_id: str
+    backtest: BacktestResult
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of one as-of date, with the features they were made from and what each feature adds."""
+
+    matrix: FeatureMatrix
+    scores: RiskScores
+    attributions: Attributions
+
+
+def open_store(path: Path) -> Panel:
+    """Return the panel of a store, all counties."""
+    return Store(path).open()
+
+
+def load_experiment(path: Path | str) -> Experiment:
+    """Return the experiment of a TOML file."""
+    return load(Path(path), Experiment)
+
+
+def find_model(model: str | None, models: Path, name: str = "default") -> Path:
+    """Return a model directory: the one named, or the newest version in it or of ``models/name``.
+
+    Raises
+    ------
+    ConfigurationError
+        RR204 where there is none.
+    """
+    start = Path(model) if model else models / name
+    if (start / "model.json").exists():
+        return start
+    versions = [p for p in start.iterdir() if p.name.isdecimal()] if start.is_dir() else []
+    if not versions:
+        raise ConfigurationError(
+            "RR204",
+            str(start),
+            "no model is there",
+            "models/NAME/VERSION with a model.json",
+            "Run relapse-risk train first, name another --model, or use `--model none` for rules only",
+            zh=f"“{start}”中没有模型，请先运行 relapse-risk train，或用 --model none 仅按规则出单。",
+        )
+    return max(versions, key=lambda p: int(p.name))
+
+
+def backtest(
+    panel: Panel,
+    experiment: Experiment,
+    truth: Path | Truth | None = None,
+    on_progress: Progress | None = None,
+) -> BacktestResult:
+    """Judge all policies forward in time, at equal visits; ``truth`` adds the oracle."""
+    known_truth = read_truth(truth) if isinstance(truth, Path) else truth
+    return run_backtest(panel, experiment, truth=known_truth, on_progress=on_progress)
+
+
+def train(panel: Panel, experiment: Experiment) -> TrainedModel:
+    """Train on every as-of date whose label window had ended when the last row was recorded.
+
+    Parameters
+    ----------
+    panel : Panel
+    experiment : Experiment
+
+    Returns
+    -------
+    TrainedModel
+    """
+    known_on = experiment.evaluation.labels_known_on or panel.last_recorded_on
+    if known_on is None:
+        panel.known_at(date.max)  # raises the error that says what an empty panel lacks
+        raise AssertionError("unreachable")
+    split = split_origins(
+        training_origins(panel, experiment),
+        (known_on,),
+        experiment.label.horizon_months,
+        gap_months=experiment.evaluation.gap_months,
+        calibration_months=experiment.calibration.window_months,
+        labels_known_on=known_on,
+    )
+    origins = split.fit_origins + split.calibration_origins
+    features = choose_features(features_for(panel), experiment.features)
+    matrix = build_features(panel, origins, features)
+    labels = make_labels(panel, origins, experiment.label, experiment.cohort, known_on)
+    return train_model(matrix, labels, split, experiment, panel.provenance)
+
+
+def train_and_track(
+    panel: Panel,
+    experiment: Experiment,
+    models: Path,
+    tracking_uri: str,
+    *,
+    judged: BacktestResult | None = None,
+    accepted_guards: tuple[str, ...] = (),
+    on_progress: Progress | None = None,
+) -> Trained:
+    """Judge by backtest, check the guards, train on all mature data, save the model and log the run.
+
+    Parameters
+    ----------
+    judged : BacktestResult, optional
+        A backtest of the same panel and experiment; run here where not given.
+    accepted_guards : tuple of str
+        Codes of guards that may fail; the card says so.
+
+    Raises
+    ------
+    GuardError
+        RR501 where a guard fails that was not accepted.
+    """
+    result = judged or run_backtest(panel, experiment, on_progress=on_progress)
+    if result.alarms and "RR501" not in accepted_guards:
+        raise GuardError(
+            "RR501",
+            f"experiment {experiment.name}",
+            "; ".join(result.alarms),
+            "a forward AUC that data of this kind can give",
+            "Look for a feature that knows the future; with a reason, override with --accept RR501",
+        )
+    if on_progress:
+        on_progress("train", 0, 0)
+    model = train(panel, experiment)
+    folder = save_model(
+        model, models / experiment.name / next_version(models, experiment.name), results=result.to_polars()
+    )
+    from relapse_risk.modeling.tracking import log_training
+
+    run_id = log_training(
+        model,
+        folder,
+        tracking_uri=tracking_uri,
+        metrics_by_origin=result.metrics_by_origin("model"),
+        hashes={"store": str(panel.provenance.get("data_sha256", ""))},
+        tags={"overridden_guards": ",".join(accepted_guards) if result.alarms else ""},
+    )
+    return Trained(model, folder, run_id, result)
+
+
+def score(panel: Panel, model: TrainedModel, as_of_date: date) -> Scored:
+    """Score and explain every household known on ``as_of_date``."""
+    matrix = build_features(panel, [as_of_date], features_for(panel))
+    return Scored(matrix, model.predict_risk(matrix), attribute(model, matrix))

@@ -1,0 +1,369 @@
+"""Which households are visited, in which order, and why: capacity shared among rules, model and audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from relapse_risk.errors import ConfigurationError
+from relapse_risk.features.expression import Array
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.rules.audit import audit_strata, draw_audit
+from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.spec import Rule
+from relapse_risk.rules.tiers import (
+    BLUE,
+    ORANGE,
+    RED,
+    ROUTINE,
+    TIERS,
+    YELLOW,
+    days_left,
+    has_moving_hit,
+    is_settled,
+    moving_codes,
+    severity,
+    tier_of,
+)
+from relapse_risk.scores import RuleHits
+from relapse_risk.vocabulary import Basis
+
+__all__ = [
+    "BLUE",
+    "ORANGE",
+    "RED",
+    "ROUTINE",
+    "TIERS",
+    "YELLOW",
+    "VisitSelection",
+    "audit_strata",
+    "days_left",
+    "has_moving_hit",
+    "is_settled",
+    "moving_codes",
+    "plan_visits",
+    "rank_for_visits",
+    "severity",
+    "tier_of",
+]
+
+Positions = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MODEL_SHARE, AUDIT_SHARE = 0.2, 0.05
+
+
+@dataclass(frozen=True)
+class VisitSelection:
+    """The households to visit, in order.
+
+    Attributes
+    ----------
+    order : ndarray of int64, shape (n_listed,)
+        Positions of the rows given, in the order to visit.
+    tiers : ndarray of int8, shape (n_listed,)
+        0 红, 1 橙, 2 黄, 3 蓝, 4 常, of each listed row.
+    basis : tuple of tuple of Basis, length n_listed
+        Why each row is listed. An audit row is a routine visit like any other.
+    is_audit : ndarray of bool, shape (n_listed,)
+        Whether the row is of the random audit sample; for the manifest, not for the list.
+    inclusion_probability : ndarray of float64, shape (n_listed,)
+        Of audit rows: the probability with which a row of the pool was drawn; NaN elsewhere.
+    waiting : ndarray of int64, shape (n_waiting,)
+        Positions of the 黄 rows that did not fit, in order (候补).
+    counts : mapping of str to int
+        ``capacity``, ``red``, ``orange``, ``yellow``, ``blue``, ``routine`` (audit included), ``audit``,
+        ``audit_pool``, ``settled`` (rows that use no capacity), ``waiting``, and ``excess``: visits beyond
+        capacity.
+    """
+
+    order: Positions
+    tiers: NDArray[np.int8]
+    basis: tuple[tuple[Basis, ...], ...]
+    is_audit: Mask
+    inclusion_probability: Array
+    waiting: Positions
+    counts: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+def plan_visits(
+    matrix: FeatureMatrix,
+    hits: RuleHits,
+    *,
+    capacity: int,
+    ranking: Array | None = None,
+    fallback_ranking: Array | None = None,
+    is_new_hit: Mask | None = None,
+    model_share: float = MODEL_SHARE,
+    audit_share: float = AUDIT_SHARE,
+    rng_seed: int = 0,
+    rules: Sequence[Rule] = RULES,
+) -> VisitSelection:
+    """Return the visits for the rows of a matrix: :func:`rank_for_visits` with all it needs from the rules.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        One as-of date and one unit of capacity, such as a county.
+    hits : RuleHits
+        Of ``matrix``.
+    capacity : int
+        Visits.
+    ranking, fallback_ranking, is_new_hit, model_share, audit_share, rng_seed
+        As in :func:`rank_for_visits`; every hit counts as new where nothing is said.
+    rules : sequence of Rule
+        Those of ``hits``.
+    """
+    tiers = tier_of(matrix, hits, rules)
+    townships = matrix.index["township_code"].fill_null("").to_numpy()
+    return rank_for_visits(
+        tiers=tiers,
+        severity=severity(matrix, hits, rules),
+        days_left=days_left(matrix, rules),
+        is_new_hit=np.ones(len(matrix), dtype=bool) if is_new_hit is None else is_new_hit,
+        has_rule_hit=has_moving_hit(hits, rules),
+        self_applied=matrix.column("self_applied") >= 1,
+        is_settled=is_settled(matrix, tiers),
+        ranking=ranking,
+        fallback_ranking=fallback_ranking,
+        capacity=capacity,
+        model_share=model_share,
+        audit_share=audit_share,
+        strata=audit_strata(townships, ranking if ranking is not None else fallback_ranking),
+        rng_seed=rng_seed,
+        stable_key=matrix.index["household_id"].to_numpy(),
+    )
+
+
+def rank_for_visits(
+    *,
+    tiers: NDArray[np.int8],
+    severity: Array,
+    days_left: Array,
+    is_new_hit: Mask,
+    has_rule_hit: Mask,
+    self_applied: Mask,
+    ranking: Array | None,
+    capacity: int,
+    stable_key: ArrayLike,
+    strata: ArrayLike | None = None,
+    model_share: float = MODEL_SHARE,
+    audit_share: float = AUDIT_SHARE,
+    rng_seed: int = 0,
+    is_settled: Mask | None = None,
+    fallback_ranking: Array | None = None,
+) -> VisitSelection:
+    """Return which rows are visited and in which order.
+
+    Parameters
+    ----------
+    tiers : ndarray of int8, shape (n,)
+        Of :func:`~relapse_risk.rules.tiers.tier_of`: 0 红, 1 橙, 2 黄; more than 2 where neither a rule nor a
+        self-application names the row.
+    severity : ndarray of float64, shape (n,)
+        Higher is graver.
+    days_left : ndarray of float64, shape (n,)
+        Days until the nearest limit; NaN where none runs.
+    is_new_hit, has_rule_hit, self_applied : ndarray of bool, shape (n,)
+        Whether the row's hits are new; whether it has a hit that gives it its tier; whether the household
+        applied itself.
+    ranking : ndarray of float64 or None, shape (n,)
+        The model's order; higher means more at risk, NaN where it can't say. None without a model.
+    capacity : int
+        Visits.
+    stable_key : array_like, shape (n,)
+        Unique; settles ties, such as the household's identifier.
+    strata : array_like, shape (n,), optional
+        Groups the audit sample is spread over in proportion; see :func:`audit_strata`.
+    model_share, audit_share : float
+        Parts of capacity set aside before 黄 is filled.
+    rng_seed : int
+        Of the audit sample.
+    is_settled : ndarray of bool, shape (n,), optional
+        Standing hits that were confirmed within the visit interval and have measures in place: listed,
+        without using capacity.
+    fallback_ranking : ndarray of float64, shape (n,), optional
+        Orders rows, and fills spare visits as routine ones, where there is no model's ranking.
+
+    Returns
+    -------
+    VisitSelection
+
+    Raises
+    ------
+    ConfigurationError
+        RR333 where capacity is negative or a share is not between 0 and 1.
+
+    Notes
+    -----
+    Capacity goes, in this order, to: all 红 and 橙, even beyond it; the audit sample, which stands even then;
+    the model's share, to the highest ranked rows no rule names; 黄, in the order below; further model alerts;
+    and, with a fallback ranking only, further routine visits. So the rows that use capacity number at most
+    ``max(capacity, red + orange + audit)``. What does not fit of 黄 waits.
+
+    Rows stand in the order 红, 橙, 黄, 蓝, 常. Within 红: hits that are not settled before settled ones, new
+    before standing, fewer days left first (none known last), graver first, then higher ranked. Within the
+    others: rows with a rule hit before mere self-applications, settled last of these, then higher ranked,
+    then graver, then by the fallback ranking. A row without a ranking comes last among its equals and is
+    never dropped. Remaining ties are settled by the stable key. No score moves a row between 红, 橙 and 黄.
+
+    The audit sample is drawn without replacement, systematically from the pool sorted by stratum in random
+    order within it: each row of the pool has the same probability, size over pool, and each stratum its
+    share to within one visit.
+    """
+    _check_shares(capacity, model_share, audit_share)
+    rows = _Rows(
+        tiers=np.where(tiers > YELLOW, ROUTINE, tiers).astype(np.int8),
+        has_rule_hit=has_rule_hit & (tiers <= YELLOW),
+        self_applied=self_applied,
+        is_settled=(tiers <= YELLOW)
+        & (np.zeros(len(tiers), dtype=bool) if is_settled is None else is_settled),
+        keys=_sort_keys(severity, days_left, is_new_hit, ranking, fallback_ranking, stable_key),
+    )
+    is_free = rows.tiers == ROUTINE
+    in_order = rows.sorted(np.arange(len(tiers)))
+    free = in_order[is_free[in_order]]
+    yellow = in_order[(rows.tiers == YELLOW)[in_order] & ~rows.is_settled[in_order]]
+    alerts = free[_is_known(ranking)[free]] if ranking is not None else free[:0]
+    fills = free[_is_known(fallback_ranking)[free]] if fallback_ranking is not None else free[:0]
+
+    needed = int(((rows.tiers <= ORANGE) & ~rows.is_settled).sum())
+    n_audit = min(_share_of(capacity, audit_share), len(free))
+    room = max(capacity - needed - n_audit, 0)
+    n_model = min(_share_of(capacity, model_share), room, len(alerts), len(free) - n_audit)
+    n_yellow = min(len(yellow), room - n_model)
+    n_model = min(room - n_yellow, len(alerts), len(free) - n_audit)
+    n_fill = min(room - n_yellow - n_model, len(free) - n_audit - n_model)
+
+    chosen = rows.tiers.copy()
+    chosen[alerts[:n_model]] = BLUE
+    is_listed = (rows.tiers <= ORANGE) | rows.is_settled
+    is_listed[yellow[:n_yellow]] = True
+    is_listed[alerts[:n_model]] = True
+    is_listed[fills[~is_listed[fills]][:n_fill]] = True
+    pool = free[~is_listed[free]]
+    audit = draw_audit(pool, strata, rows.keys[-1], n_audit, rng_seed)
+    is_listed[audit] = True
+    final = _Rows(chosen, rows.has_rule_hit, rows.self_applied, rows.is_settled, rows.keys)
+    return _selection(final, is_listed, audit, len(pool), yellow[n_yellow:], capacity)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What the order of rows is made of; ``keys`` come weightiest first, for 红 and for the others."""
+
+    tiers: NDArray[np.int8]
+    has_rule_hit: Mask
+    self_applied: Mask
+    is_settled: Mask
+    keys: tuple[Array, ...]
+
+    def sorted(self, rows: Positions) -> Positions:
+        """Return ``rows`` in the order to visit."""
+        is_mere_application = ~self.has_rule_hit & (self.tiers == YELLOW)
+        is_new, days, red_severity, *others = self.keys
+        is_red = self.tiers == RED
+        keys = (
+            self.tiers,
+            is_mere_application,
+            self.is_settled,
+            np.where(is_red, is_new, 0),
+            np.where(is_red, days, 0),
+            np.where(is_red, red_severity, 0),
+            *others,
+        )
+        return rows[np.lexsort([key[rows] for key in reversed(keys)])]
+
+
+def _sort_keys(
+    severity: Array,
+    days_left: Array,
+    is_new_hit: Mask,
+    ranking: Array | None,
+    fallback_ranking: Array | None,
+    stable_key: ArrayLike,
+) -> tuple[Array, ...]:
+    graver_first = -np.nan_to_num(severity, nan=0.0)
+    _, stable = np.unique(np.asarray(stable_key), return_inverse=True)
+    return (
+        (~is_new_hit).astype(np.float64),
+        np.where(np.isnan(days_left), np.inf, days_left),
+        graver_first,
+        _descending(ranking, len(severity)),
+        graver_first,
+        _descending(fallback_ranking, len(severity)),
+        stable.astype(np.float64),
+    )
+
+
+def _descending(ranking: Array | None, n_rows: int) -> Array:
+    """Return a key that puts the highest first and what is not known last."""
+    if ranking is None:
+        return np.zeros(n_rows)
+    return np.where(np.isnan(ranking), np.inf, -ranking)
+
+
+def _is_known(ranking: Array) -> Mask:
+    known: Mask = ~np.isnan(ranking)
+    return known
+
+
+def _share_of(capacity: int, share: float) -> int:
+    """Return a share of capacity in whole visits, halves rounded up."""
+    return min(int(np.floor(capacity * share + 0.5)), capacity)
+
+
+def _selection(
+    rows: _Rows, is_listed: Mask, audit: Positions, pool_size: int, waiting: Positions, capacity: int
+) -> VisitSelection:
+    order = rows.sorted(np.flatnonzero(is_listed))
+    is_audit = np.isin(order, audit)
+    tiers = rows.tiers[order]
+    settled = int(rows.is_settled[order].sum())
+    names = ("red", "orange", "yellow", "blue", "routine")
+    counts = {name: int((tiers == tier).sum()) for tier, name in enumerate(names)}
+    counts |= {
+        "capacity": capacity,
+        "audit": len(audit),
+        "audit_pool": pool_size,
+        "settled": settled,
+        "waiting": len(waiting),
+        "excess": max(len(order) - settled - capacity, 0),
+    }
+    probability = len(audit) / pool_size if pool_size else np.nan
+    return VisitSelection(
+        order=order,
+        tiers=tiers,
+        basis=tuple(_basis(rows, int(row)) for row in order),
+        is_audit=is_audit,
+        inclusion_probability=np.where(is_audit, probability, np.nan),
+        waiting=waiting,
+        counts=counts,
+    )
+
+
+def _basis(rows: _Rows, row: int) -> tuple[Basis, ...]:
+    if rows.tiers[row] == BLUE:
+        return (Basis.MODEL,)
+    if rows.tiers[row] == ROUTINE:
+        return (Basis.ROUTINE,)
+    reasons = ((rows.has_rule_hit[row], Basis.RULE), (rows.self_applied[row], Basis.SELF_APPLICATION))
+    return tuple(basis for holds, basis in reasons if holds)
+
+
+def _check_shares(capacity: int, model_share: float, audit_share: float) -> None:
+    if capacity < 0 or not 0 <= model_share <= 1 or not 0 <= audit_share <= 1:
+        raise ConfigurationError(
+            "RR333",
+            "capacity of visits",
+            f"capacity {capacity}, model_share {model_share}, audit_share {audit_share}",
+            "0 or more visits, and shares between 0 and 1",
+            "Correct the call or relapse.toml",
+            zh="走访容量不能为负，模型份额和抽样份额须在0到1之间。",
+        )

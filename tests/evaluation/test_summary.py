@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from relapse_risk.evaluation.alarms import best_single_auc, find_alarms, single_indicator_aucs
+from relapse_risk.evaluation.backtest import run_backtest
+from relapse_risk.evaluation.summary import comparison_sentences, summary_markdown
+from relapse_risk.features.build import build_features
+
+
+def record(policy, extra, low, high, *, few=False):
+    return {
+        "policy": policy,
+        "origin": "all",
+        "capacity": 0.05,
+        "is_too_few_clusters": few,
+        "found_over_rules": extra,
+        "found_over_rules_low": low,
+        "found_over_rules_high": high,
+        "found_over_logistic": 0.0,
+        "found_over_logistic_low": 0.0,
+        "found_over_logistic_high": 0.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("extra", "low", "high", "few", "said"),
+    [
+        (5.0, 1.0, 9.0, False, "Clearly more."),
+        (-5.0, -9.0, -1.0, False, "Clearly fewer: it does not win."),
+        (-1.0, -4.0, 2.0, False, "It does not win. The two can't be told apart."),
+        (2.0, -1.0, 4.0, False, "The two can't be told apart."),
+        (5.0, 1.0, 9.0, True, "Too few to judge."),
+        (5.0, None, None, False, "Too few to judge."),
+    ],
+)
+def test_a_comparison_claims_no_more_than_its_interval(extra, low, high, few, said):
+    pooled = [record("rules", 0.0, 0.0, 0.0), record("model", extra, low, high, few=few)]
+    sentences = comparison_sentences(pooled, "en")
+    assert len(sentences) == 1
+    assert sentences[0].endswith(said)
+    assert ("It does not win" in sentences[0]) == ("It does not win" in said)
+    assert ("Clearly" in sentences[0]) == said.startswith("Clearly")
+    assert "比规则多发现" in comparison_sentences(pooled, "zh")[0]
+
+
+def test_the_page_says_everything_in_both_languages(panel, make_experiment):
+    result = run_backtest(panel, make_experiment(origins={"dates": ["2021-06-30"]}))
+    page = summary_markdown(result)
+    chinese, english = page.split("# Backtest: toy")
+    for name in ("规则＋模型", "逻辑回归", "最佳单一指标", "随机", "容量 5%", "容量 30 户", "直说"):
+        assert name in chinese
+    for name in ("rules+model", "logistic", "best indicator", "random", "Capacity 5%", "In plain words"):
+        assert name in english
+    assert "nan" not in page
+    assert page.count("| rules+model |") == 2
+
+
+def auc_record(policy, auc):
+    return {"policy": policy, "roc_auc": auc}
+
+
+def test_alarms_at_their_limits():
+    """0.95 alarms, and so does more than 0.10 above the best single indicator; neither does just below."""
+    assert find_alarms([auc_record("model", 0.899)], 0.80, 12) == ()
+    assert [n.code for n in find_alarms([auc_record("model", 0.91)], 0.80, 12)] == ["RR502"]
+    both = find_alarms([auc_record("model", 0.95), auc_record("logistic", 0.85)], 0.80, 12)
+    assert [n.code for n in both] == ["RR501", "RR502"]
+    assert [n.code for n in find_alarms([auc_record("model", 0.96)], 0.93, 12)] == ["RR501"]
+    assert "12 months" in both[0].shown("en")
+    assert "12个月" in both[0].shown("zh")
+
+
+def test_alarms_need_an_auc():
+    assert find_alarms([auc_record("model", None), auc_record("rules+model", None)], 0.8, 12) == ()
+    assert find_alarms([auc_record("model", 0.94)], float("nan"), 12) == ()
+
+
+def test_the_best_single_indicator_is_found_in_hindsight(panel):
+    """A low income foretells relapse: its AUC is below one half as it stands, and counts mirrored."""
+    matrix = build_features(panel, (date(2021, 6, 30),))
+    features = matrix.features.select(["household_size", "period_income_to_line"])
+    income = matrix.column("period_income_to_line")
+    outcome = (income < np.quantile(income, 0.1)).astype(float)
+    outcome[::40] = 1.0
+    aucs = single_indicator_aucs(matrix, features, outcome)
+    expected = roc_auc_score(outcome, income)
+    assert aucs[1] == pytest.approx(expected)
+    nobody = np.zeros(len(outcome))
+    judged = [(outcome, aucs), (nobody, single_indicator_aucs(matrix, features, nobody))]
+    assert best_single_auc(judged) == pytest.approx(1 - expected)
+    assert np.isnan(best_single_auc(judged[1:]))

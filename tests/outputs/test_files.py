@@ -1,0 +1,112 @@
+"""Files for county staff open as they are meant, and appear whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from relapse_risk.errors import ConfigurationError, MachineError
+from relapse_risk.outputs.files import csv_bytes, json_bytes, publish
+
+
+def read_back(data: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def test_csv_has_bom_and_crlf_and_nothing_else_ends_a_line():
+    data = csv_bytes(
+        pl.DataFrame({"村": ["东一村", '含,逗号和"引号"'], "备注": ["一\r\n二", "三\u2028四\n"]})
+    )
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert data.count(b"\n") == data.count(b"\r\n") == 3
+    assert read_back(data) == [["村", "备注"], ["东一村", "一 二"], ['含,逗号和"引号"', "三 四 "]]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", " =", "＝", "\u3000＋", "\r="])
+def test_no_text_cell_runs_as_a_formula(start: str):
+    (_, (cell,)) = read_back(csv_bytes(pl.DataFrame({"a": [f"{start}cmd|' /C calc'!A0"]})))
+    assert cell.startswith("'")
+
+
+def test_headers_are_safe_too():
+    assert read_back(csv_bytes(pl.DataFrame({"=1+1": ["x"]})))[0] == ["'=1+1"]
+
+
+def test_negative_numbers_and_dates_stay_numbers_and_dates():
+    frame = pl.DataFrame({"days_left": [-3, None], "score": [99.5, None], "on": [date(2024, 6, 30), None]})
+    assert read_back(csv_bytes(frame))[1:] == [["-3", "99.5", "2024-06-30"], ["", "", ""]]
+
+
+def test_long_identifiers_keep_every_digit():
+    identifier = "130127100204000117"
+    assert read_back(csv_bytes(pl.DataFrame({"id": [identifier]})))[1] == [identifier]
+
+
+def test_json_is_sorted_and_readable():
+    assert json_bytes({"b": "县", "a": 1}).decode() == '{\n  "a": 1,\n  "b": "县"\n}\n'
+
+
+def test_publish_writes_everything_and_leaves_no_staging(tmp_path: Path):
+    paths = publish([("a.csv", b"1"), ("manifest.json", b"2")], tmp_path / "new" / "list")
+    assert [path.read_bytes() for path in paths] == [b"1", b"2"]
+    assert sorted(p.name for p in (tmp_path / "new" / "list").iterdir()) == ["a.csv", "manifest.json"]
+
+
+def test_same_bytes_again_change_nothing(tmp_path: Path):
+    files = [("a.csv", b"1")]
+    publish(files, tmp_path)
+    before = (tmp_path / "a.csv").stat().st_mtime_ns
+    publish(files, tmp_path)
+    assert (tmp_path / "a.csv").stat().st_mtime_ns == before
+
+
+def test_other_contents_are_never_overwritten_without_force(tmp_path: Path):
+    publish([("a.csv", b"1"), ("b.csv", b"1")], tmp_path)
+    with pytest.raises(ConfigurationError, match="RR481"):
+        publish([("a.csv", b"2")], tmp_path)
+    assert (tmp_path / "a.csv").read_bytes() == b"1"
+
+
+def test_force_keeps_the_earlier_edition_aside(tmp_path: Path):
+    for content in (b"1", b"2", b"3"):
+        publish([("a.csv", content)], tmp_path, is_forced=True, replaces=["gone.csv"])
+        (tmp_path / "gone.csv").write_bytes(content)
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert kept == {
+        "a.csv": b"3",
+        "a.old1.csv": b"1",
+        "a.old2.csv": b"2",
+        "gone.csv": b"3",
+        "gone.old1.csv": b"1",
+        "gone.old2.csv": b"2",
+    }
+
+
+def test_a_failure_half_way_puts_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    publish([("a.csv", b"old")], tmp_path)
+    real = Path.replace
+
+    def full_disk(self: Path, target: Path) -> Path:
+        if target.name == "manifest.json":
+            raise OSError(28, "No space left on device")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(MachineError, match="RR601"):
+        publish([("a.csv", b"new"), ("b.csv", b"new"), ("manifest.json", b"")], tmp_path, is_forced=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.csv": b"old"}
+
+
+def test_a_failure_in_a_new_folder_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def no_space(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", no_space)
+    with pytest.raises(MachineError, match="nothing was left behind"):
+        publish([("a.csv", b"1")], tmp_path / "list")
+    assert not (tmp_path / "list").exists()

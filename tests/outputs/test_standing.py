@@ -1,0 +1,69 @@
+"""How long a hit has stood is read from what was known at each earlier month end."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from relapse_risk.errors import ContractError
+from relapse_risk.features.build import build_features
+from relapse_risk.outputs.standing import hits_since
+from relapse_risk.panel.panel import Panel
+from relapse_risk.rules.apply import apply_rules
+from relapse_risk.rules.tiers import moving_codes
+from relapse_risk.scores import HIT
+
+
+def brute_force(panel: Panel, household: str, as_of: date, months: int) -> date:
+    """Apply the rules to everybody at each month end and follow each rule's unbroken run."""
+    days = pl.date_range(date(2023, 1, 31), as_of, "1mo", eager=True).dt.month_end().to_list()[::-1]
+    standing, since = set(moving_codes()), as_of
+    for day in days[: months + 1]:
+        matrix = build_features(panel, [day], households=[household])
+        hits = apply_rules(matrix)
+        standing &= {c for c, s in zip(hits.codes, hits.states[0], strict=True) if s == HIT}
+        if not standing:
+            break
+        since = day
+    return since
+
+
+def test_dates_are_those_of_applying_the_rules_month_by_month(panel, hits):
+    found = dict(hits_since(panel, hits, months_back=6).iter_rows())
+    assert found
+    assert len(set(found.values())) > 2
+    for household in list(found)[::4]:
+        assert found[household] == brute_force(panel, household, date(2024, 6, 30), 6)
+
+
+def test_only_households_with_a_hit_have_a_date(panel, hits):
+    found = hits_since(panel, hits, months_back=1)
+    assert set(found["household_id"]) == set(
+        hits.index.filter(pl.Series(hits.is_hit(moving_codes())))["household_id"]
+    )
+    assert set(found["hit_since"]) <= {date(2024, 6, 30), date(2024, 5, 31)}
+
+
+def test_a_panel_without_history_gives_new_hits(panel, matrix, hits):
+    """Nothing is known before the first household was recorded."""
+    late = Panel(
+        {
+            name: frame.with_columns(recorded_on=pl.lit(date(2024, 6, 20))) if name == "household" else frame
+            for name, frame in panel.tables.items()
+        }
+    )
+    assert set(hits_since(late, hits)["hit_since"]) == {date(2024, 6, 30)}
+
+
+def test_no_hits_give_no_rows(panel, hits):
+    none = type(hits)(hits.index, hits.codes, np.zeros_like(hits.states))
+    assert hits_since(panel, none).is_empty()
+
+
+def test_several_dates_are_refused(panel, matrix):
+    two = build_features(panel, [date(2024, 5, 31), date(2024, 6, 30)])
+    with pytest.raises(ContractError, match="RR482"):
+        hits_since(panel, apply_rules(two))

@@ -1,0 +1,145 @@
+"""A list on disk: readable in Excel, whole, never overwritten, and the same bytes from the same inputs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from relapse_risk.errors import ConfigurationError, MachineError
+from relapse_risk.outputs.columns import LIST_COLUMNS
+from relapse_risk.outputs.manifest import sha256_of
+from relapse_risk.outputs.write_list import write_visit_list
+from relapse_risk.vocabulary import SCORE_DISCLAIMER
+
+LISTED = "走访清单_示范县_2024-06-30.csv"
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_files_of_a_list(make_list, tmp_path: Path):
+    made = make_list(8)
+    paths = write_visit_list(made, tmp_path / "list")
+    assert [path.name for path in paths] == [
+        LISTED,
+        "候补_示范县_2024-06-30.csv",
+        "走访清单_130224_2024-06-30.csv",
+        "候补_130224_2024-06-30.csv",
+        "说明.txt",
+        "manifest.json",
+    ]
+    assert all(path.exists() for path in paths)
+
+
+def test_a_csv_reads_back_equal_to_the_list(make_list, tmp_path: Path):
+    made = make_list()
+    path = write_visit_list(made, tmp_path)[0]
+    data = path.read_bytes()
+    assert data.startswith("\ufeff序号,清单编号".encode())
+    assert data.count(b"\n") == data.count(b"\r\n") == made.counties[0].listed.height + 1
+    rows = read(path)
+    assert list(rows[0]) == [column.zh for column in LIST_COLUMNS]
+    for shown, row in zip(rows, made.counties[0].listed.iter_rows(named=True), strict=True):
+        for column in LIST_COLUMNS:
+            value = row[column.name]
+            assert shown[column.zh] == ("" if value is None else str(value))
+
+
+def test_english_files_have_the_names_of_the_contract(make_list, tmp_path: Path):
+    paths = write_visit_list(make_list(language="en"), tmp_path)
+    assert paths[0].name == "visit_list_示范县_2024-06-30.csv"
+    assert list(read(paths[0])[0]) == [column.name for column in LIST_COLUMNS]
+
+
+def test_the_note_and_the_manifest_say_what_the_score_is_not(make_list, tmp_path: Path):
+    write_visit_list(make_list(), tmp_path)
+    note = (tmp_path / "说明.txt").read_text(encoding="utf-8-sig")
+    assert SCORE_DISCLAIMER.zh in note
+    assert "以下参数尚未核实：" in note
+    assert "line=" not in note
+    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["disclaimer"]["zh"] == SCORE_DISCLAIMER.zh
+
+
+def test_the_manifest_tells_what_the_list_was_made_from(make_list, tmp_path: Path):
+    inputs = {"store": {"data_sha256": "ab"}, "model": {"name": "default", "version": 1, "sha256": "cd"}}
+    made = make_list(8, inputs=inputs)
+    write_visit_list(made, tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["as_of_date"] == "2024-06-30"
+    assert manifest["expires_on"] == "2024-07-31"
+    assert {key: manifest["inputs"][key] for key in inputs} == inputs
+    assert len(manifest["inputs"]["rules_sha256"]) == len(manifest["inputs"]["thresholds_sha256"]) == 64
+    assert {row["param"] for row in manifest["unverified_thresholds"]} >= {"R27.ratio", "R03.fall_share"}
+    assert "line" not in {row["param"] for row in manifest["unverified_thresholds"]}
+    assert {row["code"] for row in manifest["rules"]} >= {"R01", "R27"}
+    assert all({"hit", "no_hit", "cannot_judge"} <= set(row) for row in manifest["rules"])
+    for county, told in zip(made.counties, manifest["lists"], strict=True):
+        assert told["list_id"] == county.list_id
+        assert told["households"] == county.listed["household_id"].to_list()
+        assert told["waiting_households"] == county.waiting["household_id"].to_list()
+        assert told["counts"] == county.counts
+        assert told["audit"]["rows"] == county.audit.to_dicts()
+        assert told["audit"]["rows"][0]["inclusion_probability"] > 0
+        assert sum(told["counts_by_basis"].values()) >= county.listed.height
+    for name, facts in manifest["files"].items():
+        assert sha256_of((tmp_path / name).read_bytes()) == facts["sha256"]
+
+
+def test_same_inputs_same_bytes(make_list, tmp_path: Path):
+    write_visit_list(make_list(), tmp_path / "one")
+    write_visit_list(make_list(), tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_an_earlier_list_is_never_overwritten(make_list, tmp_path: Path):
+    write_visit_list(make_list(30), tmp_path)
+    before = contents(tmp_path)
+    write_visit_list(make_list(30), tmp_path)
+    with pytest.raises(ConfigurationError, match="RR481"):
+        write_visit_list(make_list(31), tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_force_keeps_the_whole_earlier_list_aside(make_list, tmp_path: Path):
+    """Files of the earlier list that the new one lacks do not stay behind as if they were of it."""
+    write_visit_list(make_list(8), tmp_path)
+    before = contents(tmp_path)
+    write_visit_list(make_list(200), tmp_path, is_forced=True)
+    after = contents(tmp_path)
+    assert "候补_示范县_2024-06-30.csv" not in after
+    aside = {name.replace(".old1", ""): data for name, data in after.items() if ".old1" in name}
+    assert aside == before
+
+
+def test_a_full_disk_leaves_nothing_behind(make_list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = make_list()
+
+    def no_space(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", no_space)
+    with pytest.raises(MachineError, match="RR601"):
+        write_visit_list(made, tmp_path / "list")
+    assert not (tmp_path / "list").exists()
+
+
+def test_counties_of_one_name_go_by_their_codes(make_list, tmp_path: Path):
+    from dataclasses import replace
+
+    made = make_list()
+    twins = replace(made, counties=tuple(replace(c, county_name="一/县") for c in made.counties))
+    names = [path.name for path in write_visit_list(twins, tmp_path)]
+    assert names[:2] == ["走访清单_130127_2024-06-30.csv", "走访清单_130224_2024-06-30.csv"]
+    alone = replace(made, counties=twins.counties[:1], as_of_date=date(2024, 6, 30))
+    assert write_visit_list(alone, tmp_path / "alone")[0].name == "走访清单_一_县_2024-06-30.csv"

@@ -1,0 +1,288 @@
+"""The order to visit: what must hold whatever the households, and examples read by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from relapse_risk.errors import ConfigurationError
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.rules.apply import apply_rules
+from relapse_risk.rules.priority import (
+    BLUE,
+    ORANGE,
+    RED,
+    ROUTINE,
+    YELLOW,
+    VisitSelection,
+    audit_strata,
+    plan_visits,
+    rank_for_visits,
+)
+from relapse_risk.vocabulary import Basis
+
+
+@dataclass(frozen=True)
+class Case:
+    arrays: dict[str, NDArray[Any]]
+    options: dict[str, Any]
+
+    def rank(self, **changes: Any) -> VisitSelection:
+        return rank_for_visits(**(self.arrays | self.options | changes))
+
+    @property
+    def uses_capacity(self) -> NDArray[np.bool_]:
+        return ~(self.arrays["is_settled"] & (self.arrays["tiers"] <= YELLOW))
+
+
+def _number(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.one_of(st.just(float("nan")), st.sampled_from([low, (low + high) / 2, high]))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    n = draw(st.integers(0, 40))
+
+    def column(values: st.SearchStrategy[Any], dtype: type) -> NDArray[Any]:
+        return np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype=dtype)
+
+    tiers = column(st.sampled_from([RED, ORANGE, YELLOW, ROUTINE, ROUTINE]), np.int8)
+    applied = column(st.booleans(), bool)
+    has_hit = (tiers <= ORANGE) | ((tiers == YELLOW) & (~applied | column(st.booleans(), bool)))
+    arrays = {
+        "tiers": tiers,
+        "severity": column(_number(0, 9), float),
+        "days_left": column(_number(-5, 15), float),
+        "is_new_hit": column(st.booleans(), bool),
+        "has_rule_hit": has_hit,
+        "self_applied": applied & (tiers <= YELLOW),
+        "is_settled": column(st.booleans(), bool),
+        "stable_key": np.array([f"H{i:03d}" for i in draw(st.permutations(range(n)))], dtype=str),
+        "strata": column(st.integers(0, 3), np.int64),
+    }
+    has_model, has_fallback = draw(st.booleans()), draw(st.booleans())
+    options = {
+        "ranking": column(_number(0, 1), float) if has_model else None,
+        "fallback_ranking": column(_number(0, 1), float) if has_fallback else None,
+        "capacity": draw(st.integers(0, 50)),
+        "model_share": draw(st.sampled_from([0.0, 0.2, 0.5, 1.0])),
+        "audit_share": draw(st.sampled_from([0.0, 0.05, 0.3, 1.0])),
+        "rng_seed": draw(st.integers(0, 5)),
+    }
+    return Case(arrays, options)
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_what_always_holds(case: Case) -> None:
+    """Hits first and none lost; capacity kept but for red, orange and the audit sample; each row once."""
+    result = case.rank()
+    tiers, hit = case.arrays["tiers"], case.arrays["has_rule_hit"]
+    listed, waiting = result.order, result.waiting
+
+    every = np.concatenate([listed, waiting])
+    assert len(np.unique(every)) == len(every)
+    assert set(np.flatnonzero(tiers <= ORANGE)) <= set(listed.tolist())
+    assert set(np.flatnonzero(tiers <= YELLOW)) <= set(every.tolist())
+    assert (np.diff(hit[listed].astype(int)) <= 0).all(), "a rule hit stands below a row without one"
+    assert (np.diff(result.tiers.astype(int)) >= 0).all()
+    named = tiers[listed] <= YELLOW
+    assert (result.tiers[named] == tiers[listed][named]).all(), "a tier was changed"
+    assert (result.tiers[~named] >= BLUE).all()
+
+    needed = int(((tiers <= ORANGE) & case.uses_capacity).sum())
+    used = int(case.uses_capacity[listed].sum())
+    assert used <= max(case.options["capacity"], needed + result.counts["audit"])
+    assert result.counts["excess"] == max(used - case.options["capacity"], 0)
+    assert (tiers[waiting] == YELLOW).all()
+    if len(waiting):
+        assert used >= case.options["capacity"]
+
+
+@given(cases())
+@settings(max_examples=200, deadline=None)
+def test_audit_is_drawn_from_what_neither_rules_nor_model_chose(case: Case) -> None:
+    result = case.rank()
+    audit = result.order[result.is_audit]
+    assert (case.arrays["tiers"][audit] == ROUTINE).all()
+    assert (result.tiers[result.is_audit] == ROUTINE).all()
+    assert len(audit) == result.counts["audit"]
+    free = int((case.arrays["tiers"] > YELLOW).sum())
+    wanted = int(case.options["capacity"] * case.options["audit_share"] + 0.5)
+    assert len(audit) == min(wanted, free)
+    probability = result.inclusion_probability[result.is_audit]
+    assert np.allclose(probability, len(audit) / max(result.counts["audit_pool"], 1))
+    assert np.isnan(result.inclusion_probability[~result.is_audit]).all()
+
+
+@given(cases(), st.integers(0, 2**32 - 1))
+@settings(max_examples=100, deadline=None)
+def test_scores_move_no_row_between_rule_tiers(case: Case, seed: int) -> None:
+    scores = np.random.default_rng(seed).random(len(case.arrays["tiers"]))
+    one, other = case.rank(), case.rank(ranking=scores)
+    for tier in (RED, ORANGE):
+        assert set(one.order[one.tiers == tier]) == set(other.order[other.tiers == tier])
+    for result in (one, other):
+        is_yellow = set(result.order[result.tiers == YELLOW]) | set(result.waiting)
+        assert is_yellow == set(np.flatnonzero(case.arrays["tiers"] == YELLOW))
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_the_order_of_the_input_does_not_matter(case: Case, random: Any) -> None:
+    """The same households give the same list, however they are read."""
+    shuffle = np.array(random.sample(range(len(case.arrays["tiers"])), len(case.arrays["tiers"])), dtype=int)
+    arrays = {name: values[shuffle] for name, values in case.arrays.items()}
+    rankings = {
+        name: case.options[name][shuffle] if case.options[name] is not None else None
+        for name in ("ranking", "fallback_ranking")
+    }
+    result, again = case.rank(), case.rank(**arrays, **rankings)
+    keys = case.arrays["stable_key"]
+    assert keys[result.order].tolist() == keys[shuffle][again.order].tolist()
+    assert result.basis == again.basis
+
+
+def _rank(tiers: list[int], **changes: Any) -> VisitSelection:
+    n = len(tiers)
+    defaults: dict[str, Any] = {
+        "tiers": np.array(tiers, dtype=np.int8),
+        "severity": np.zeros(n),
+        "days_left": np.full(n, np.nan),
+        "is_new_hit": np.ones(n, dtype=bool),
+        "has_rule_hit": np.array(tiers) <= YELLOW,
+        "self_applied": np.zeros(n, dtype=bool),
+        "ranking": None,
+        "capacity": n,
+        "audit_share": 0.0,
+        "stable_key": np.arange(n),
+    }
+    return rank_for_visits(**(defaults | changes))
+
+
+def test_red_is_ordered_by_new_then_days_then_severity_then_score() -> None:
+    result = _rank(
+        [RED] * 6,
+        is_new_hit=np.array([False, True, True, True, True, True]),
+        days_left=np.array([-9, np.nan, 5, 2, 5, 5]),
+        severity=np.array([9.0, 9, 1, 0, 3, 1]),
+        ranking=np.array([0.9, 0.9, 0.1, 0.1, 0.1, 0.8]),
+    )
+    assert result.order.tolist() == [3, 4, 5, 2, 1, 0]
+
+
+def test_other_tiers_are_ordered_by_score_and_an_unknown_one_is_last_but_kept() -> None:
+    result = _rank(
+        [YELLOW, ORANGE, ORANGE, ORANGE],
+        severity=np.array([9.0, 9, 0, 0]),
+        ranking=np.array([1, np.nan, 0.2, 0.7]),
+    )
+    assert result.order.tolist() == [3, 2, 1, 0]
+
+
+def test_without_a_model_severity_orders_and_its_share_goes_to_yellow() -> None:
+    result = _rank([YELLOW] * 5 + [ROUTINE] * 5, severity=np.array([1.0, 3, 2, 5, 4] + [0] * 5), capacity=4)
+    assert result.order.tolist() == [3, 4, 1, 2]
+    assert result.waiting.tolist() == [0]
+
+
+def test_model_alerts_keep_their_share_before_yellow() -> None:
+    result = _rank([YELLOW] * 10 + [ROUTINE] * 10, ranking=np.linspace(0, 1, 20), capacity=10)
+    assert result.counts["blue"] == 2
+    assert result.order[result.tiers == BLUE].tolist() == [19, 18]
+    assert result.basis[-1] == (Basis.MODEL,)
+    assert result.counts["yellow"] == 8
+    assert result.waiting.tolist() == [1, 0]
+
+
+def test_red_overflow_takes_the_model_share_but_not_the_audit() -> None:
+    result = _rank([RED] * 12 + [ROUTINE] * 10, ranking=np.linspace(0, 1, 22), capacity=10, audit_share=0.1)
+    assert result.counts["red"] == 12
+    assert result.counts["blue"] == 0
+    assert result.counts["audit"] == 1
+    assert result.counts["excess"] == 3
+
+
+def test_spare_visits_go_to_further_alerts_and_without_a_model_to_routine_ones() -> None:
+    ranking = np.array([0, 0.1, 0.9, np.nan, 0.5])
+    alerts = _rank([RED] + [ROUTINE] * 4, ranking=ranking, capacity=4)
+    assert alerts.order.tolist() == [0, 2, 4, 1]
+    assert alerts.tiers.tolist() == [RED, BLUE, BLUE, BLUE]
+    routine = _rank([RED] + [ROUTINE] * 4, fallback_ranking=ranking, capacity=3)
+    assert routine.order.tolist() == [0, 2, 4]
+    assert routine.tiers.tolist() == [RED, ROUTINE, ROUTINE]
+    assert routine.basis == ((Basis.RULE,), (Basis.ROUTINE,), (Basis.ROUTINE,))
+    assert _rank([RED] + [ROUTINE] * 4, capacity=4).order.tolist() == [0]
+
+
+def test_settled_hits_use_no_capacity_and_come_after_new_ones() -> None:
+    settled = np.array([True, False, True, False, False])
+    result = _rank([RED, RED, YELLOW, YELLOW, YELLOW], is_settled=settled, capacity=2)
+    assert result.order.tolist() == [1, 0, 3, 2]
+    assert result.waiting.tolist() == [4]
+    assert result.counts["settled"] == 2
+    assert result.counts["excess"] == 0
+
+
+def test_self_applications_stand_after_hits_of_their_tier() -> None:
+    result = _rank(
+        [YELLOW, YELLOW, YELLOW],
+        has_rule_hit=np.array([False, True, True]),
+        self_applied=np.array([True, True, False]),
+        ranking=np.array([0.9, 0.1, 0.2]),
+        model_share=0.0,
+    )
+    assert result.order.tolist() == [2, 1, 0]
+    assert result.basis == ((Basis.RULE,), (Basis.RULE, Basis.SELF_APPLICATION), (Basis.SELF_APPLICATION,))
+
+
+def test_audit_draws_every_row_equally_often_and_spreads_over_strata() -> None:
+    """With known and equal probabilities what both rules and model miss is estimated without bias."""
+    n, size, seeds = 40, 8, 600
+    strata = np.repeat([0, 1, 2, 3], [20, 10, 5, 5])
+    drawn = np.zeros(n)
+    for seed in range(seeds):
+        result = _rank([ROUTINE] * n, capacity=size, audit_share=1.0, strata=strata, rng_seed=seed)
+        drawn[result.order] += 1
+        assert np.bincount(strata[result.order], minlength=4).tolist() == [4, 2, 1, 1]
+    assert np.abs(drawn / seeds - size / n).max() < 4 * np.sqrt(0.2 * 0.8 / seeds)
+    assert result.inclusion_probability.tolist() == [size / n] * size
+
+
+def test_strata_are_township_by_score_band() -> None:
+    ranking = np.array([0.1, 0.2, 0.3, 0.4, np.nan, 0.9])
+    strata = audit_strata(["a", "a", "a", "a", "a", "b"], ranking, bands=5)
+    assert strata.tolist() == [1, 2, 3, 4, 0, 11]
+    assert audit_strata(["b", "a", "b"], None).tolist() == [6, 0, 6]
+
+
+@pytest.mark.parametrize("wrong", [{"capacity": -1}, {"model_share": 1.2}, {"audit_share": -0.1}])
+def test_impossible_shares_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match="RR333"):
+        _rank([RED], **wrong)
+
+
+def test_visits_are_planned_from_matrix_and_hits(make_matrix: Callable[..., FeatureMatrix]) -> None:
+    matrix = make_matrix(
+        [
+            {"noncompulsory_education_12m_yuan": 20000},
+            {"house_grade": 4, "days_since_confirming_visit": 5, "active_measure_n": 1},
+            {"water_safe": 0},
+            {"self_applied": 1},
+            {},
+            {},
+        ]
+    )
+    result = plan_visits(
+        matrix, apply_rules(matrix), capacity=4, ranking=np.array([0, 0, 0, 0, 0.2, 0.8]), audit_share=0
+    )
+    assert result.order.tolist() == [2, 1, 0, 3, 5]
+    assert result.tiers.tolist() == [RED, RED, YELLOW, YELLOW, BLUE]
+    assert result.counts["settled"] == 1
