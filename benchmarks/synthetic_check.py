@@ -36,7 +36,9 @@ def precision_at(is_event: np.ndarray, score: np.ndarray, share: float) -> float
 
 def observed_status(county: SyntheticCounty) -> pl.DataFrame:
     """Return what reports in their latest version say: trailing income over the line, and failures."""
-    latest = county.tables["observation"].sort("recorded_on").unique(["household_id", "period_end"], keep="last")
+    latest = (
+        county.tables["observation"].sort("recorded_on").unique(["household_id", "period_end"], keep="last")
+    )
     line = county.tables["threshold"].select("effective_from", line="value").sort("effective_from")
     flow = pl.col("net_income_yuan") + pl.col("claim_income_yuan") - pl.col("oop_compliant_yuan")
     lacks = (
@@ -59,9 +61,7 @@ def observed_status(county: SyntheticCounty) -> pl.DataFrame:
 
 def known_ratio(county: SyntheticCounty, day: date) -> pl.DataFrame:
     """Return each household's latest reported ratio and failure as known on ``day``."""
-    known = {
-        name: frame.filter(pl.col("recorded_on") <= day) for name, frame in county.tables.items()
-    }
+    known = {name: frame.filter(pl.col("recorded_on") <= day) for name, frame in county.tables.items()}
     then = SyntheticCounty(county.scenario, county.seed, known, county.contacts, county.truth)
     status = observed_status(then).sort("period_end").unique("household_id", keep="last")
     return status.select("household_id", known="ratio", known_failing="failing")
@@ -79,7 +79,11 @@ def judge(county: SyntheticCounty, day: date) -> dict[str, float]:
     observed = observed_status(county)
     later = observed.filter((pl.col("period_end") > day) & (pl.col("period_end") <= end))
     label = later.group_by("household_id").agg(label=pl.col("failing").any())
-    kind = county.tables["household"].unique("household_id", keep="first").select("household_id", "household_type")
+    kind = (
+        county.tables["household"]
+        .unique("household_id", keep="first")
+        .select("household_id", "household_type")
+    )
     frame = (
         known_ratio(county, day)
         .join(kind, on="household_id")
@@ -133,7 +137,7 @@ def main() -> None:
     frame = pl.DataFrame(records)
     for name in frame.columns:
         column = frame[name]
-        print(f"{name:18s} mean {column.mean():.3f}   from {column.min():.3f} to {column.max():.3f}")  # noqa: T201
+        print(f"{name:18s} mean {column.mean():.3f}   from {column.min():.3f} to {column.max():.3f}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
+    "Bilingual": "relapse_risk.vocabulary",
     "Experiment": "relapse_risk.config",
     "FeatureMatrix": "relapse_risk.features.matrix",
     "Labels": "relapse_risk.labels",
@@ -27,13 +28,20 @@ _HOME = {
     "apply_rules": "relapse_risk.rules.apply",
     "attribute": "relapse_risk.explain.attribute",
     "build_features": "relapse_risk.features.build",
+    "explain_household": "relapse_risk.explain.attribute",
     "features_for": "relapse_risk.features.extra",
+    "features_table": "relapse_risk.features.describe",
     "ingest": "relapse_risk.panel.ingest",
     "load_experiment": "relapse_risk.pipeline",
     "load_model": "relapse_risk.modeling.store",
     "make_labels": "relapse_risk.labels",
     "make_reasons": "relapse_risk.explain.reasons",
     "make_visit_list": "relapse_risk.outputs.visit_list",
+    "plot_distribution": "relapse_risk.outputs.plots",
+    "plot_gain": "relapse_risk.outputs.plots",
+    "plot_reasons": "relapse_risk.outputs.plots",
+    "plot_reliability": "relapse_risk.outputs.plots",
+    "plot_tiers": "relapse_risk.outputs.plots",
     "read_exports": "relapse_risk.panel.read",
     "run_backtest": "relapse_risk.evaluation.backtest",
     "score": "relapse_risk.pipeline",
@@ -49,14 +57,21 @@ if TYPE_CHECKING:
     from relapse_risk.config import Experiment as Experiment
     from relapse_risk.evaluation.backtest import run_backtest as run_backtest
     from relapse_risk.explain.attribute import attribute as attribute
+    from relapse_risk.explain.attribute import explain_household as explain_household
     from relapse_risk.explain.reasons import make_reasons as make_reasons
     from relapse_risk.features.build import build_features as build_features
+    from relapse_risk.features.describe import features_table as features_table
     from relapse_risk.features.extra import features_for as features_for
     from relapse_risk.features.matrix import FeatureMatrix as FeatureMatrix
     from relapse_risk.labels import Labels as Labels
     from relapse_risk.labels import make_labels as make_labels
     from relapse_risk.modeling.store import load_model as load_model
     from relapse_risk.modeling.training import TrainedModel as TrainedModel
+    from relapse_risk.outputs.plots import plot_distribution as plot_distribution
+    from relapse_risk.outputs.plots import plot_gain as plot_gain
+    from relapse_risk.outputs.plots import plot_reasons as plot_reasons
+    from relapse_risk.outputs.plots import plot_reliability as plot_reliability
+    from relapse_risk.outputs.plots import plot_tiers as plot_tiers
     from relapse_risk.outputs.visit_list import make_visit_list as make_visit_list
     from relapse_risk.outputs.write_list import write_visit_list as write_visit_list
     from relapse_risk.panel.ingest import ingest as ingest
@@ -71,6 +86,7 @@ if TYPE_CHECKING:
     from relapse_risk.rules.apply import apply_rules as apply_rules
     from relapse_risk.scores import RiskScores as RiskScores
     from relapse_risk.scores import RuleHits as RuleHits
+    from relapse_risk.vocabulary import Bilingual as Bilingual
 
 
 def __getattr__(name: str) -> object:

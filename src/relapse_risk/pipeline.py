@@ -147,22 +147,24 @@ def train_and_track(
     Raises
     ------
     GuardError
-        RR501 where a guard fails that was not accepted.
+        RR501 or RR502 where the backtest is too good to be true, and that guard was not accepted.
     """
     result = judged or run_backtest(panel, experiment, on_progress=on_progress)
-    if result.alarms and "RR501" not in accepted_guards:
+    failed = [notice for notice in result.alarm_notices if notice.code not in accepted_guards]
+    if failed:
         raise GuardError(
-            "RR501",
+            failed[0].code,
             f"experiment {experiment.name}",
-            "; ".join(result.alarms),
+            "; ".join(notice.text.en for notice in failed),
             "a forward AUC that data of this kind can give",
-            "Look for a feature that knows the future; with a reason, override with --accept RR501",
+            f"Look for a feature that knows the future; to override with a reason, --accept {failed[0].code}",
+            zh="；".join(notice.text.zh for notice in failed),
         )
     if on_progress:
         on_progress("train", 0, 0)
     model = train(panel, experiment)
     folder = save_model(
-        model, models / experiment.name / next_version(models, experiment.name), results=result.to_polars()
+        model, models / experiment.name / next_version(models, experiment.name), results=result.pooled_table()
     )
     from relapse_risk.modeling.tracking import log_training
 
@@ -172,7 +174,7 @@ def train_and_track(
         tracking_uri=tracking_uri,
         metrics_by_origin=result.metrics_by_origin("model"),
         hashes={"store": str(panel.provenance.get("data_sha256", ""))},
-        tags={"overridden_guards": ",".join(accepted_guards) if result.alarms else ""},
+        tags={"overridden_guards": ",".join(notice.code for notice in result.alarm_notices)},
     )
     return Trained(model, folder, run_id, result)
 

@@ -53,12 +53,15 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    printer = console()
     for i, name in enumerate(header):
         is_number = bool(rows) and all(isinstance(row[i], int | float) or row[i] in ("", "–") for row in rows)
-        table.add_column(name, justify="right" if is_number else "left")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
-    console().print(table)
+    if not printer.is_terminal:  # a file or a pipe has no width of its own
+        printer.width = 160
+    printer.print(table)
 
 
 def print_backtest(pooled: Sequence[Mapping[str, Any]]) -> None:
@@ -70,6 +73,7 @@ def print_backtest(pooled: Sequence[Mapping[str, Any]]) -> None:
         low, high = record.get("precision_at_capacity_low"), record.get("precision_at_capacity_high")
         interval = "–" if low is None else f"{low:.3f}–{high:.3f}"
         values = ["–" if record[name] is None else record[name] for name in names]
+        values[1] = f"{record['found']:.1f}"
         rows.append((record["policy"], f"{record['capacity']:g}", *values, interval))
     print_table("Backtest, all origins together", (*header, "precision 95%"), rows)
 

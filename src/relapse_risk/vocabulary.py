@@ -25,6 +25,9 @@ class Bilingual:
         return self.zh if language == "zh" else self.en
 
 
+_YES, _NO = Bilingual("是", "yes"), Bilingual("否", "no")
+
+
 class Unit(Enum):
     """Unit of a quantity, with the way a person reads it."""
 
@@ -53,6 +56,21 @@ class Unit(Enum):
         if self in (Unit.YUAN, Unit.YUAN_PER_PERSON_YEAR):
             return f"{value:.0f}"
         return f"{value:.2f}".rstrip("0").rstrip(".")
+
+    def say(self, value: float, language: Language) -> str:
+        """Return ``value`` with its unit: a share in per cent, yes or no for a flag, a bare count or level.
+
+        >>> Unit.YUAN.say(6543.4, "en"), Unit.SHARE.say(0.305, "zh"), Unit.FLAG.say(1.0, "zh")
+        ('6543 yuan', '30.5%', '是')
+        """
+        if self is Unit.FLAG:
+            return (_YES if value else _NO).text(language)
+        shown = self.format(value)
+        if self is Unit.SHARE:
+            return f"{shown}%"
+        if self in (Unit.COUNT, Unit.LEVEL) or (self is Unit.RATIO and language == "en"):
+            return shown
+        return f"{shown}{self.value.zh}" if language == "zh" else f"{shown} {self.value.en}"
 
 
 class Direction(IntEnum):

@@ -326,3 +326,9 @@ def test_the_boosted_hazard_is_judged_like_any_other(panel, make_experiment):
     model = next(r for r in result.pooled if r["policy"] == "model")
     assert 0.5 < model["roc_auc"] < 0.95
     assert model["found_over_logistic"] is not None
+
+
+def test_without_replicates_there_are_figures_and_no_intervals(panel, make_experiment):
+    result = run_backtest(panel, make_experiment(bootstrap_replicates=0, origins={"dates": ["2021-06-30"]}))
+    assert all(r["precision_at_capacity"] is not None for r in result.pooled)
+    assert all(r["precision_at_capacity_low"] is None for r in result.pooled)

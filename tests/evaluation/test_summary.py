@@ -45,7 +45,10 @@ def test_a_comparison_claims_no_more_than_its_interval(extra, low, high, few, sa
     assert sentences[0].endswith(said)
     assert ("It does not win" in sentences[0]) == ("It does not win" in said)
     assert ("Clearly" in sentences[0]) == said.startswith("Clearly")
-    assert "比规则多发现" in comparison_sentences(pooled, "zh")[0]
+    assert f"{abs(extra):.1f} {'fewer' if extra < 0 else 'more'} relapses than rules" in sentences[0]
+    assert (
+        f"比规则{'少' if extra < 0 else '多'}发现 {abs(extra):.1f}" in comparison_sentences(pooled, "zh")[0]
+    )
 
 
 def test_the_page_says_everything_in_both_languages(panel, make_experiment):

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from relapse_risk.config import ModelConfig
 from relapse_risk.errors import ContractError
 from relapse_risk.explain import attribute as module
-from relapse_risk.explain.attribute import attribute, interval_weights, strongest
+from relapse_risk.explain.attribute import (
+    Attributions,
+    attribute,
+    explain_household,
+    interval_weights,
+    strongest,
+)
 from relapse_risk.features.expression import param
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
 from relapse_risk.features.spec import Feature, FeatureSet
@@ -122,3 +128,26 @@ def test_strongest_refuses_another_matrix():
     found = module.Attributions(matrix.index, FEATURES, np.zeros((2, 4)), np.zeros(2))
     with pytest.raises(ContractError, match="RR471"):
         strongest(found, matrix.rows(np.array([1, 0])))
+
+
+def test_a_household_is_explained_largest_first_with_values_and_units() -> None:
+    """The frame is drawn as it is: a wrong order or a value of another row would mislead whoever reads it."""
+    values = np.array([[9.0, 9.0, 9.0, 9.0], [1.5, np.nan, 0.25, 2.0]])
+    matrix = matrix_of(values)
+    contributions = np.array([[7.0, 7.0, 7.0, 7.0], [1.0, 0.5, -2.0, 0.0]])
+    frame = explain_household(
+        Attributions(matrix.index, FEATURES, contributions, np.zeros(2)), matrix, "H00001"
+    )
+    assert list(frame["feature"]) == ["c", "a", "b", "code"]
+    assert list(frame["contribution"]) == [-2.0, 1.0, 0.5, 0.0]
+    assert list(frame["value"]) == ["0.25倍", "1.5倍", "未知", "2倍"]
+
+
+@pytest.mark.parametrize("household", ["H00009", "H00000"])
+def test_only_a_household_with_one_row_is_explained(household: str) -> None:
+    """An unknown household, or one on two dates, must not be shown as something it is not."""
+    matrix = matrix_of(np.zeros((2, 4)))
+    index = matrix.index.with_columns(pl.lit("H00000").alias("household_id"))
+    twice = FeatureMatrix(index, FEATURES, matrix.values)
+    with pytest.raises(ContractError, match="RR472"):
+        explain_household(Attributions(index, FEATURES, np.zeros((2, 4)), np.zeros(2)), twice, household)

@@ -76,6 +76,30 @@ def test_rules_speak_before_facts_and_the_gravest_first(make_matrix, make_attrib
     assert reasons["key_groups"] == "大病重病患者、失能人员"
 
 
+def test_rules_that_repeat_a_figure_come_after_those_with_something_new(make_matrix):
+    """R01 and R06 quote one income; the rule about the house is heard before the second of them."""
+    row = {
+        **SAFE,
+        "is_lifted": 1.0,
+        "ref_income_pc_12m": 7000.0,
+        "net_income_pc_12m": 9000.0,
+        "house_grade": 3.0,
+    }
+    matrix = make_matrix([row])
+    reasons = make_reasons(matrix, None, apply_rules(matrix)).frame.row(0, named=True)
+    assert [reasons[f"reason_{i}"][:6] for i in (1, 2, 3)] == ["近12个月人", "住房鉴定为C", "人均纯收入9"]
+
+
+def test_what_to_verify_is_about_what_is_said(make_matrix, make_attributions):
+    """A fact that found no place among the reasons asks for nothing."""
+    row = {**SAFE, "house_grade": 4.0, "water_safe": 0.0, "food_clothing_ok": 0.0, "major_ill_n": 1.0}
+    matrix = make_matrix([row])
+    attributions = make_attributions(matrix, [{"major_ill_n": 1.0}])
+    frame = make_reasons(matrix, attributions, apply_rules(matrix)).frame
+    assert "大病" not in "".join(text for text in frame.row(0)[2:5])
+    assert "核实病情" not in frame["to_verify"][0]
+
+
 def test_a_row_only_the_model_names_says_so_first(make_matrix, make_attributions):
     matrix = make_matrix([{**SAFE, "major_ill_n": 1.0}, SAFE, SAFE])
     attributions = make_attributions(matrix, [{"major_ill_n": 1.0}, {}, {}])
@@ -98,20 +122,40 @@ def test_a_routine_visit_has_no_facts_of_the_model(make_matrix, make_attribution
     assert "患大病" not in str(frame.row(0))
 
 
+def test_without_a_model_routine_visits_say_where_income_is_low(make_matrix):
+    low = {**SAFE, "ref_income_pc_12m": 10000.0, "ref_income_to_line": 1.25}
+    matrix = make_matrix([low, SAFE, {**SAFE, "below_line_share": 0.5}, {**low, "house_grade": 3.0}])
+    frame = make_reasons(matrix, None, apply_rules(matrix)).frame
+    assert frame["reason_1"].to_list() == ["例行走访"] * 3 + ["住房鉴定为C级，需核实是否仍居住"]
+    assert "10000元" in frame["reason_2"][0]
+    assert frame["reason_2"][1] is None or "50%" not in frame["reason_2"][1]
+    assert "50%" in frame["reason_2"][2]
+    assert "10000元" not in str(frame.row(3))
+
+
+def test_a_gap_that_a_visit_can_not_fill_is_no_reason(make_matrix):
+    """What nobody's record has is named as a gap, but no visitor is sent for it."""
+    known, unknown = {**SAFE, "arable_mu_pc": 1.0}, {n: v for n, v in SAFE.items() if n != "water_safe"}
+    matrix = make_matrix([known, unknown])
+    frame = make_reasons(matrix, None, apply_rules(matrix), k=9).frame
+    assert "大病确诊次数" not in str(frame.row(1)[2:11])
+    said = [text for text in frame.row(1)[2:11] if text and text.startswith("数据缺口：")]
+    assert said == ["数据缺口：饮水安全缺失，请入户核实"]
+    assert frame["data_gaps"][0]
+
+
 def test_a_self_application_is_said(make_matrix):
     matrix = make_matrix([{**SAFE, "self_applied": 1.0}])
     assert make_reasons(matrix, None, apply_rules(matrix)).frame["reason_1"][0] == "本户自主申报，待核实"
 
 
 def test_missing_data_are_said_and_named(make_matrix):
-    row = {name: value for name, value in SAFE.items() if name not in ("water_safe", "house_grade")}
-    matrix = make_matrix([row])
+    row = {name: value for name, value in SAFE.items() if name not in ("ref_income_pc_12m", "house_grade")}
+    matrix = make_matrix([row, SAFE])
     frame = make_reasons(matrix, None, apply_rules(matrix), k=9).frame
-    gaps = frame["data_gaps"][0]
-    assert "住房安全等级" in gaps or "等" in gaps
+    assert frame["data_gaps"][0].startswith("近12个月人均监测参考收入、")
     said = [text for text in frame.row(0) if isinstance(text, str) and text.startswith("数据缺口：")]
-    assert len(said) == 1
-    assert said[0].endswith("缺失，请入户核实")
+    assert said == ["数据缺口：近12个月人均监测参考收入、住房安全等级（A=1…D=4）缺失，请入户核实"]
 
 
 def test_rows_asked_for_come_in_their_order(make_matrix, make_attributions):

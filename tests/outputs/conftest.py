@@ -13,6 +13,7 @@ import pytest
 from relapse_risk.explain.attribute import Attributions
 from relapse_risk.features.build import build_features
 from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.outputs.standing import hits_since
 from relapse_risk.outputs.visit_list import ListSettings, VisitList, make_visit_list
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.tables import TABLE_BY_NAME
@@ -204,6 +205,8 @@ def scores(matrix: FeatureMatrix) -> RiskScores:
 
 @pytest.fixture(scope="session")
 def make_list(panel: Panel, matrix: FeatureMatrix, hits: RuleHits, scores: RiskScores) -> MakeList:
+    since = hits_since(panel, hits, months_back=3)
+
     def make(
         capacity: int = 30, language: str = "zh", has_model: bool = True, seed: int = 0, **given: Any
     ) -> VisitList:
@@ -214,6 +217,7 @@ def make_list(panel: Panel, matrix: FeatureMatrix, hits: RuleHits, scores: RiskS
             capacity,
             panel=panel,
             explain=explain_by_income if has_model else None,
+            hit_since=since,
             settings=ListSettings(language=language, seed=seed, audit_share=0.1),
             **given,
         )

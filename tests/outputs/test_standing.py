@@ -32,11 +32,11 @@ def brute_force(panel: Panel, household: str, as_of: date, months: int) -> date:
 
 
 def test_dates_are_those_of_applying_the_rules_month_by_month(panel, hits):
-    found = dict(hits_since(panel, hits, months_back=6).iter_rows())
+    found = dict(hits_since(panel, hits, months_back=4).iter_rows())
     assert found
     assert len(set(found.values())) > 2
-    for household in list(found)[::4]:
-        assert found[household] == brute_force(panel, household, date(2024, 6, 30), 6)
+    for household in list(found)[::8]:
+        assert found[household] == brute_force(panel, household, date(2024, 6, 30), 4)
 
 
 def test_only_households_with_a_hit_have_a_date(panel, hits):

@@ -57,17 +57,14 @@ def _comparison(record: Record, other: str, language: Language) -> str:
     verdict = _verdict(extra, low, high, is_too_few=bool(record["is_too_few_clusters"]))
     interval = "" if low is None else f"{low:+.1f} … {high:+.1f}"
     subject, compared = NAMES[record["policy"]].text(language), NAMES[other].text(language)
+    capacity = _capacity(record["capacity"], language)
     if language == "zh":
-        shown = f"（95%区间 {interval}）" if interval else ""
-        return (
-            f"容量 {_capacity(record['capacity'], language)}：{subject}比{compared}多发现 "
-            f"{extra:+.1f} 户次{shown}。{verdict.zh}"
-        )
-    shown = f" (95% {interval})" if interval else ""
-    return (
-        f"Capacity {_capacity(record['capacity'], language)}: {subject} finds {extra:+.1f} relapses over "
-        f"{compared}{shown}. {verdict.en}"
-    )
+        shown = f"（差值的95%区间 {interval}）" if interval else ""
+        amount = f"{'少' if extra < 0 else '多'}发现 {abs(extra):.1f} 户次"
+        return f"容量 {capacity}：{subject}比{compared}{amount}{shown}。{verdict.zh}"
+    shown = f" (95% of the difference {interval})" if interval else ""
+    amount = f"{abs(extra):.1f} {'fewer' if extra < 0 else 'more'} relapses than"
+    return f"Capacity {capacity}: {subject} finds {amount} {compared}{shown}. {verdict.en}"
 
 
 def _verdict(extra: float, low: float | None, high: float | None, *, is_too_few: bool) -> Bilingual:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.features.spec import FeatureSet
+from relapse_risk.features.spec import Feature, FeatureSet
+from relapse_risk.rules.phrases import NOT_KNOWN
+from relapse_risk.vocabulary import Language
 
 if TYPE_CHECKING:
     from relapse_risk.modeling.model import TrainedModel
@@ -129,16 +131,7 @@ def strongest(attributions: Attributions, matrix: FeatureMatrix, k: int = 5) -> 
     ContractError
         RR471 where the matrix has other rows than the attributions.
     """
-    if not attributions.index.select("household_id", "as_of_date").equals(
-        matrix.index.select("household_id", "as_of_date")
-    ):
-        raise ContractError(
-            "RR471",
-            "contributions",
-            f"{len(attributions)} rows that are not the {len(matrix)} of the matrix",
-            "the matrix that was explained",
-            "Explain this matrix, or take its rows and those of the contributions alike",
-        )
+    _check_rows(attributions, matrix)
     k = min(k, len(attributions.features))
     order = np.argsort(-np.abs(attributions.values), axis=1, kind="stable")[:, :k]
     contributions = np.take_along_axis(attributions.values, order, axis=1)
@@ -150,6 +143,75 @@ def strongest(attributions: Attributions, matrix: FeatureMatrix, k: int = 5) -> 
         columns[f"value_{i + 1}"] = pl.Series(known[:, i]).fill_nan(None)
         columns[f"contribution_{i + 1}"] = pl.Series(contributions[:, i])
     return attributions.index.select("household_id", "as_of_date").with_columns(**columns)
+
+
+def explain_household(
+    attributions: Attributions, matrix: FeatureMatrix, household_id: str, language: Language = "zh"
+) -> pd.DataFrame:
+    """Return what each feature adds to one household's risk, the largest first.
+
+    Parameters
+    ----------
+    attributions : Attributions
+        With one row of the household: one as-of date.
+    matrix : FeatureMatrix
+        The matrix that was explained.
+    household_id : str
+    language : {"zh", "en"}
+        Of the values.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``feature``, ``zh`` and ``en`` (its name), ``value`` (text with its unit) and ``contribution``
+        (log-odds, positive raises the risk), one row a feature of the model; as
+        :func:`~relapse_risk.outputs.plots.plot_reasons` draws it.
+
+    Raises
+    ------
+    ContractError
+        RR471 where the matrix has other rows than the attributions, RR472 where the household does not have
+        exactly one row.
+    """
+    _check_rows(attributions, matrix)
+    rows = np.flatnonzero((attributions.index["household_id"] == household_id).to_numpy())
+    if len(rows) != 1:
+        raise ContractError(
+            "RR472",
+            f"household {household_id}",
+            f"{len(rows)} rows in the contributions",
+            "one row: a household that was scored, on one as-of date",
+            "Correct the identifier, or explain one as-of date",
+        )
+    row, features = rows[0], attributions.features
+
+    def said(feature: Feature) -> str:
+        value = float(matrix.column(feature.name)[row])
+        return NOT_KNOWN.text(language) if np.isnan(value) else feature.unit.say(value, language)
+
+    frame = pd.DataFrame(
+        {
+            "feature": features.names,
+            "zh": [feature.zh for feature in features],
+            "en": [feature.en for feature in features],
+            "value": [said(feature) for feature in features],
+            "contribution": [attributions.column(name)[row] for name in features.names],
+        }
+    )
+    order = np.argsort(-np.abs(frame["contribution"].to_numpy()), kind="stable")
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def _check_rows(attributions: Attributions, matrix: FeatureMatrix) -> None:
+    keys = ["household_id", "as_of_date"]
+    if not attributions.index.select(keys).equals(matrix.index.select(keys)):
+        raise ContractError(
+            "RR471",
+            "contributions",
+            f"{len(attributions)} rows that are not the {len(matrix)} of the matrix",
+            "the matrix that was explained",
+            "Explain this matrix, or take its rows and those of the contributions alike",
+        )
 
 
 def _average_over_intervals(contributions: Array) -> Array:

@@ -148,7 +148,9 @@ def _is_said_by_rules(
     """Return where a rule hit has said the fact, or another of its family, shape ``(n, n_spoken)``."""
     said = np.zeros((len(rules), len(spoken)), dtype=np.int64)
     for i, rule in enumerate(rules):
-        families = {_family(matrix.features[name]) for name in _worded(rule) if name in matrix.features}
+        families = {
+            _family(matrix.features[name]) for name in worded_features(rule) if name in matrix.features
+        }
         read = set(rule.all_features)
         said[i] = [_family(feature) in families or not read.isdisjoint(_tells(feature)) for feature in spoken]
     states = hits.states[rows][:, [hits.codes.index(rule.code) for rule in rules]]
@@ -157,7 +159,7 @@ def _is_said_by_rules(
 
 
 @cache
-def _worded(rule: Rule) -> tuple[str, ...]:
+def worded_features(rule: Rule) -> tuple[str, ...]:
     """Return the features a rule's phrase is about: those it quotes, else those that bring it up."""
     names: list[str] = []
     for wording in rule.wordings:

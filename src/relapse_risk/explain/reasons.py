@@ -6,7 +6,7 @@ states what the record says, never a cause. What protects a household is no reas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
 from relapse_risk.explain.attribute import Attributions
-from relapse_risk.explain.facts import NO_FACT, choose_facts
+from relapse_risk.explain.facts import NO_FACT, choose_facts, worded_features
 from relapse_risk.explain.groups import key_groups
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import Feature
@@ -37,8 +37,12 @@ DATA_GAP_REASON = Bilingual(
 )
 _MORE_GAPS = Bilingual("等{n}项", " and others, {n} in all")
 _MOST_GAPS_NAMED = 6
+# What routine visits go by where there is no model, the first that is known.
+INCOME_INDICATORS = ("ref_income_to_line", "period_income_to_line", "below_line_share")
 _JOINT = {"zh": "；", "en": "; "}
 _COLON = {"zh": "：", "en": ": "}
+
+_Fact = tuple[str, Bilingual | None]
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,11 @@ def make_reasons(
     Returns
     -------
     Reasons
-        Shape ``(n,)``. Sentences come in this order: rules that give a row its tier, the gravest first; the
-        household's own application; facts that raise the model's risk; rules on procedure and data; data
-        gaps. A row that only the model names says so first. A routine visit has no facts of the model: it
-        was not chosen for them.
+        Shape ``(n,)``. Sentences come in this order: rules that give a row its tier, the weightiest first
+        and those that repeat a figure last; the household's own application; facts that raise the model's
+        risk; rules on procedure and data; data gaps. A row that only the model names says so first. A
+        routine visit has no facts of the model, for it was not chosen for them; without a model it says
+        where income is low.
 
     Raises
     ------
@@ -112,29 +117,18 @@ def make_reasons(
     index = matrix.index[chosen].select("household_id", "as_of_date")
     why = default_bases(matrix, hits, rules, chosen, attributions is not None) if bases is None else bases
     phrases = hit_phrases(matrix, hits, chosen, language, rules)
-    facts = _say_facts(matrix, attributions, hits, chosen, rules, language, k, index)
+    facts = (
+        _say_low_income(matrix, chosen, language)
+        if attributions is None
+        else _say_facts(matrix, attributions, hits, chosen, rules, language, k, index)
+    )
+    # A routine visit is chosen by income where there is no model, and at random where there is one.
+    said = [
+        told if (Basis.ROUTINE in basis) == (attributions is None) else []
+        for basis, told in zip(why, facts, strict=True)
+    ]
     gaps = _name_gaps(matrix, hits, chosen, rules, language)
-    moving = set(moving_codes(rules))
-    order = _in_order_of_weight(rules)
-    by_code = {rule.code: rule for rule in rules}
-    sentences: list[list[str]] = []
-    to_verify: list[str] = []
-    for basis, said, told, (gap, _) in zip(why, phrases, facts, gaps, strict=True):
-        codes = [code for code in order if code in said]
-        is_routine = Basis.ROUTINE in basis
-        spoken = [] if is_routine else told
-        sentences.append(
-            _one_row(
-                basis,
-                [said[code] for code in codes if code in moving],
-                [text for text, _ in spoken],
-                [said[code] for code in codes if code not in moving],
-                gap,
-                language,
-            )[:k]
-        )
-        checks = [by_code[code].to_verify for code in codes] + [c for _, c in spoken if c is not None]
-        to_verify.append(_JOINT[language].join(dict.fromkeys(check.text(language) for check in checks)))
+    sentences, to_verify = _assemble(why, phrases, said, [gap for gap, _ in gaps], rules, language, k)
     frame = index.with_columns(
         *(
             pl.Series(f"reason_{i + 1}", [s[i] if i < len(s) else None for s in sentences], dtype=pl.String)
@@ -162,43 +156,57 @@ def default_bases(
     return found
 
 
-def _one_row(
-    basis: tuple[Basis, ...],
-    moving: list[str],
-    facts: list[str],
-    others: list[str],
-    gap: str,
+def _assemble(
+    bases: Sequence[tuple[Basis, ...]],
+    phrases: Sequence[Mapping[str, str]],
+    facts: Sequence[Sequence[_Fact]],
+    gaps: Sequence[str],
+    rules: Sequence[Rule],
     language: Language,
-) -> list[str]:
-    """Return all sentences of a row, weightiest first."""
-    sentences = list(moving)
-    if Basis.SELF_APPLICATION in basis:
-        sentences.append(SELF_APPLICATION_NOTE.text(language))
+    k: int,
+) -> tuple[list[list[str]], list[str]]:
+    """Return each row's sentences, at most ``k``, and what to verify of the rules hit and the facts said."""
+    order = _RuleOrder(rules)
+    sentences: list[list[str]] = []
+    to_verify: list[str] = []
+    for basis, said, told, gap in zip(bases, phrases, facts, gaps, strict=True):
+        moving, others = order.of(said)
+        notes = [SELF_APPLICATION_NOTE.text(language)] if Basis.SELF_APPLICATION in basis else []
+        shown = told[: max(k - len(moving) - len(notes), 0)]
+        row = [
+            *(said[rule.code] for rule in moving),
+            *notes,
+            *_lead_in(basis, [text for text, _ in shown], language),
+            *(said[rule.code] for rule in others),
+            *([DATA_GAP_REASON.text(language).replace("{fields}", gap)] if gap else []),
+        ]
+        sentences.append(list(dict.fromkeys(row))[:k])
+        checks = [*(rule.to_verify for rule in (*moving, *others)), *(check for _, check in shown if check)]
+        to_verify.append(_JOINT[language].join(dict.fromkeys(check.text(language) for check in checks)))
+    return sentences, to_verify
+
+
+def _lead_in(basis: tuple[Basis, ...], facts: list[str], language: Language) -> list[str]:
+    """Return the facts, behind a note where neither a rule nor the household brought the row up."""
     if Basis.MODEL in basis:
-        note = MODEL_ONLY_NOTE.text(language)
-        facts = [_COLON[language].join([note, *facts[:1]]), *facts[1:]]
+        return [_COLON[language].join([MODEL_ONLY_NOTE.text(language), *facts[:1]]), *facts[1:]]
     if Basis.ROUTINE in basis:
-        sentences.append(ROUTINE_NOTE.text(language))
-    sentences += facts + others
-    if gap:
-        sentences.append(DATA_GAP_REASON.text(language).replace("{fields}", gap))
-    return list(dict.fromkeys(sentences))
+        return [ROUTINE_NOTE.text(language), *facts]
+    return facts
 
 
 def _say_facts(
     matrix: FeatureMatrix,
-    attributions: Attributions | None,
+    attributions: Attributions,
     hits: RuleHits,
     rows: NDArray[np.int64],
     rules: Sequence[Rule],
     language: Language,
     k: int,
     index: pl.DataFrame,
-) -> list[list[tuple[str, Bilingual | None]]]:
+) -> list[list[_Fact]]:
     """Return each row's facts, strongest first, as sentences with what to verify."""
-    said: list[list[tuple[str, Bilingual | None]]] = [[] for _ in rows]
-    if attributions is None:
-        return said
+    said: list[list[_Fact]] = [[] for _ in rows]
     if not attributions.index.select("household_id", "as_of_date").equals(index):
         raise ContractError(
             "RR471",
@@ -220,15 +228,33 @@ def _say_facts(
     return said
 
 
+def _say_low_income(matrix: FeatureMatrix, rows: NDArray[np.int64], language: Language) -> list[list[_Fact]]:
+    """Return the first sentence about a low income that holds: without a model, visits go by income."""
+    said: list[list[_Fact]] = [[] for _ in rows]
+    listed = matrix.rows(rows)
+    for feature in (matrix.features[name] for name in INCOME_INDICATORS):
+        if feature.reason is None or feature.reason_when is None:
+            continue
+        holds = listed.evaluate(feature.reason_when)[0] == 1.0
+        places = np.array([i for i in np.flatnonzero(holds) if not said[i]], dtype=np.int64)
+        texts = render_rows(feature.reason, listed, places, language, feature.name)
+        for place, text in zip(places, texts, strict=True):
+            said[place].append((text, feature.to_verify))
+    return said
+
+
 def _name_gaps(
     matrix: FeatureMatrix, hits: RuleHits, rows: NDArray[np.int64], rules: Sequence[Rule], language: Language
 ) -> list[tuple[str, str]]:
-    """Return what is missing for rules that can't be judged: of the record, and with county parameters."""
+    """Return what is missing for rules that can't be judged: what a visit can fill, and all of it."""
     named: list[tuple[str, str]] = []
-    for missing in missing_fields(matrix, hits, rows, rules):
+    missing_rows = missing_fields(matrix, hits, rows, rules)
+    missed = {name for missing in missing_rows for fields in missing.values() for name in fields}
+    # A visit can fill gaps of a record, not a parameter or a table that the county lacks altogether.
+    fillable = {n for n in missed if not is_parameter(n) and not np.isnan(matrix.column(n)).all()}
+    for missing in missing_rows:
         names = list(dict.fromkeys(name for fields in missing.values() for name in fields))
-        # A visit can fill gaps of the record, not those of the county's parameters.
-        of_record = [name for name in names if not is_parameter(name)]
+        of_record = [name for name in names if name in fillable]
         named.append((_first_few(matrix, of_record, language), _first_few(matrix, names, language)))
     return named
 
@@ -241,15 +267,36 @@ def _first_few(matrix: FeatureMatrix, names: Sequence[str], language: Language) 
     return text + _MORE_GAPS.text(language).replace("{n}", str(len(names)))
 
 
-def _in_order_of_weight(rules: Sequence[Rule]) -> list[str]:
-    """Return codes: rules that make a row 红, then watches, then procedure and data."""
+class _RuleOrder:
+    """The order in which the rules hit speak."""
 
-    def weight(rule: Rule) -> int:
-        if rule.is_urgent or rule.is_candidate or RuleCategory.GUARANTEE in rule.categories:
-            return 0
-        return 1 if RuleCategory.WATCH in rule.categories else 2
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = sorted(rules, key=_weight)
+        self._moving = frozenset(moving_codes(rules))
+        self._about = {rule.code: set(worded_features(rule)) for rule in rules}
 
-    return [rule.code for rule in sorted(rules, key=weight)]
+    def of(self, codes: Container[str]) -> tuple[list[Rule], list[Rule]]:
+        """Return the rules hit that give a row its tier, and the others, each the weightiest first.
+
+        A rule about a figure that a weightier one quotes comes after those with something new to say.
+        """
+        hit = [rule for rule in self._rules if rule.code in codes]
+        new: list[Rule] = []
+        repeated: list[Rule] = []
+        quoted: set[str] = set()
+        for rule in (rule for rule in hit if rule.code in self._moving):
+            (new if quoted.isdisjoint(self._about[rule.code]) else repeated).append(rule)
+            quoted |= self._about[rule.code]
+        return new + repeated, [rule for rule in hit if rule.code not in self._moving]
+
+
+def _weight(rule: Rule) -> int:
+    """Return 0 for a limit that runs out, then rules that make a row 红, watches, procedure and data."""
+    if rule.is_urgent:
+        return 0
+    if rule.is_candidate or RuleCategory.GUARANTEE in rule.categories:
+        return 1
+    return 2 if RuleCategory.WATCH in rule.categories else 3
 
 
 def _column(name: str, texts: Sequence[str]) -> pl.Series:

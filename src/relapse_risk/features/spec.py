@@ -64,6 +64,13 @@ class Feature:
     missing: Missing = Missing.NOT_REPORTED
     is_categorical: bool = False
 
+    @property
+    def label(self) -> Bilingual:
+        """What people call it, with its unit where that says more: the label of an axis."""
+        if self.unit in (Unit.FLAG, Unit.LEVEL, Unit.COUNT):
+            return Bilingual(self.zh, self.en)
+        return Bilingual(f"{self.zh}（{self.unit.value.zh}）", f"{self.en} ({self.unit.value.en})")
+
 
 class FeatureSet:
     """An ordered set of features with unique names: the columns of a matrix."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relapse_risk.modeling.intervals import Array, Mask, log_odds, sigmoid
 
 _BLOCK_ROWS = 20_000
 _INTERCEPT_PENALTY = 1e-6
+_MOST_ITERATIONS = 50
 
 
 def fit_logistic_hazard(
-    design: NDArray[np.float32] | Array,
-    is_at_risk: Mask,
-    is_event: Mask,
-    penalty: float,
-    max_iterations: int = 50,
+    design: NDArray[np.float32] | Array, is_at_risk: Mask, is_event: Mask, penalty: float
 ) -> tuple[Array, Array]:
     """Return intercepts by interval and slopes common to all of them.
 
@@ -40,23 +40,40 @@ def fit_logistic_hazard(
     start = log_odds((events + 0.5) / (counts + 1.0))
     weights = np.concatenate([start, np.zeros(design.shape[1])])
     ridge = np.concatenate([np.full(n_intervals, _INTERCEPT_PENALTY), np.full(design.shape[1], penalty)])
-    value = np.inf
-    for _ in range(max_iterations):
-        loss, gradient, curvature = _derivatives(design, is_at_risk, is_event, weights, n_intervals)
-        loss += 0.5 * float(ridge @ weights**2)
+    with single_threaded():
+        weights = _minimised(design, is_at_risk, is_event, weights, ridge)
+    return weights[:n_intervals], weights[n_intervals:]
+
+
+def single_threaded() -> AbstractContextManager[object]:
+    """Return a context in which matrix products use one thread.
+
+    Sums then run in one order, so that coefficients are the same bits whatever the number of cores, and
+    threads that spin do not slow down a machine that is shared.
+    """
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+def _minimised(
+    design: NDArray[np.float32] | Array, is_at_risk: Mask, is_event: Mask, weights: Array, ridge: Array
+) -> Array:
+    n_intervals = is_at_risk.shape[1]
+    for _ in range(_MOST_ITERATIONS):
+        before, gradient, curvature = _derivatives(design, is_at_risk, is_event, weights, n_intervals)
+        before += 0.5 * float(ridge @ weights**2)
         step = np.linalg.solve(curvature + np.diag(ridge), gradient + ridge * weights)
         scale = 1.0
-        value = loss
         while scale > 1e-4:
             trial = weights - scale * step
             loss = _loss(design, is_at_risk, is_event, trial, n_intervals)
-            if loss + 0.5 * float(ridge @ trial**2) <= value + 1e-9 * abs(value):
+            if loss + 0.5 * float(ridge @ trial**2) <= before + 1e-9 * abs(before):
                 break
             scale /= 2.0
         weights = weights - scale * step
         if np.abs(step).max() < 1e-7:
             break
-    return weights[:n_intervals], weights[n_intervals:]
+    return weights
 
 
 def _margins(design: Array, weights: Array, n_intervals: int) -> Array:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.config import Experiment, FeatureConfig
@@ -69,17 +70,13 @@ def train_model(
     features, dropped = _drop_empty(matrix, candidates, fit_rows)
     estimator = _fitted(matrix, labels, fit_rows, features, experiment)
     has_window = len(calibration_rows) > 0
-    later_rows = calibration_rows if has_window else fit_rows
-    later = labels.rows(later_rows)
-    margins = estimator.hazard_margins(_values(matrix, later_rows, features))
-    calibration = IntervalCalibration.learn(
-        margins,
-        later.event_month,
-        later.observed_months,
-        experiment.model.intervals_months,
+    calibration, table = _calibrated(
+        estimator,
+        _values(matrix, calibration_rows if has_window else fit_rows, features),
+        labels.rows(calibration_rows if has_window else fit_rows),
+        experiment,
         experiment.calibration.method if has_window else "none",
     )
-    risk = risk_from_margins(calibration.apply(margins))[:, -1]
     is_refitted = experiment.calibration.is_refitted and has_window
     if is_refitted:
         every_row = np.sort(np.concatenate([fit_rows, calibration_rows]))
@@ -91,8 +88,23 @@ def train_model(
         "reliability_on": "calibration" if has_window else "fit",
         "provenance": plain({key: (provenance or {}).get(key) for key in ("data_sha256", "assumed")}),
     }
-    table = reliability_table(risk, later.outcome)
     return TrainedModel(experiment, estimator, calibration, features, table, metadata)
+
+
+def _calibrated(
+    estimator: RiskEstimator,
+    values: Array,
+    labels: Labels,
+    experiment: Experiment,
+    method: Literal["sigmoid", "isotonic", "none"],
+) -> tuple[IntervalCalibration, pl.DataFrame]:
+    """Return the calibration learnt on these rows, and how predicted and observed risk then compare."""
+    margins = estimator.hazard_margins(values)
+    calibration = IntervalCalibration.learn(
+        margins, labels.event_month, labels.observed_months, experiment.model.intervals_months, method
+    )
+    risk = risk_from_margins(calibration.apply(margins))[:, -1]
+    return calibration, reliability_table(risk, labels.outcome)
 
 
 def _values(matrix: FeatureMatrix, rows: Positions, features: FeatureSet) -> Array:

@@ -36,7 +36,12 @@ from relapse_risk.vocabulary import Basis, Bilingual, Language
 from relapse_risk.windows import add_months
 
 _COUNTS = ("red", "orange", "yellow", "blue", "routine")
-_FALLBACK = (-1 * feature("ref_income_to_line")).or_else(-1 * feature("period_income_to_line"))
+# Low incomes first; a household whose source gives no income goes by its time below the line, after them.
+_FALLBACK = (
+    (-1 * feature("ref_income_to_line"))
+    .or_else(-1 * feature("period_income_to_line"))
+    .or_else(feature("below_line_share") - 1000)
+)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ _NOTE_LINES = (
         "Please fill in the columns from visited_on to remark, and leave list_id, rank and household_id as "
         "they are; sorting and filtering do no harm.",
     ),
+    Bilingual(
+        "部分表格软件会把户编号显示为科学计数；交回时以清单编号和序号为准，原户编号见 manifest.json。",
+        "Some spreadsheets show household_id in scientific notation; list_id and rank tell a returned row, "
+        "and manifest.json has the full identifiers.",
+    ),
 )
 
 

@@ -40,6 +40,10 @@ class Panel:
     extra_columns: tuple[ExtraColumn, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
+        return f"Panel(rows: {rows or 'none'}; recorded up to {self.last_recorded_on})"
+
     @cached_property
     def _sorted(self) -> dict[str, pl.DataFrame]:
         return {name: frame.sort("recorded_on", maintain_order=True) for name, frame in self.tables.items()}
@@ -107,6 +111,10 @@ class KnownPanel:
     as_of_date: date
     tables: Mapping[str, pl.DataFrame]
     extra_columns: tuple[ExtraColumn, ...] = ()
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
+        return f"KnownPanel(as of {self.as_of_date}; rows: {rows})"
 
     def has(self, name: str) -> bool:
         """Return whether the table was ever handed in (an empty one was, an absent one was not)."""

@@ -126,16 +126,8 @@ def simulate(
     5
     """
     scenario = scenario or Scenario()
-    if households < 1 or months < scenario.observation_months:
-        raise ConfigurationError(
-            "RR223",
-            "simulate",
-            f"{households} households over {months} months",
-            f"1 household or more, {scenario.observation_months} months or more",
-            "Give larger numbers",
-        )
-    rng = np.random.Generator(np.random.SFC64([seed, 99]))
-    population = draw_population(households, scenario, rng)
+    _check_size(households, months, scenario)
+    population = draw_population(households, scenario, np.random.Generator(np.random.SFC64([seed, 99])))
     world = World(population, scenario)
     household_ids = household_codes(population.villages, population.village)
     dates = default_oracle_dates(scenario, months) if oracle_dates is None else oracle_dates
@@ -151,6 +143,17 @@ def simulate(
     )
     scene = Scene(world, history, household_ids, months, seed)
     return SyntheticCounty(scenario, seed, _write_down(scene), list_contacts(scene), truth)
+
+
+def _check_size(households: int, months: int, scenario: Scenario) -> None:
+    if households < scenario.n_counties or months < scenario.observation_months:
+        raise ConfigurationError(
+            "RR223",
+            "simulate",
+            f"{households} households over {months} months",
+            f"{scenario.n_counties} or more, over {scenario.observation_months} months or more",
+            "Give larger numbers",
+        )
 
 
 def _write_down(scene: Scene) -> dict[str, pl.DataFrame]:

@@ -121,17 +121,13 @@ def _add_posts(ledger: Ledger, scene: Scene, rng: np.random.Generator) -> None:
                 _add_terms(ledger, scene, slot, rows, ends, recorded)
 
 
-def _add_terms(
-    ledger: Ledger, scene: Scene, slot: int, rows: Ints, ends: Ints, recorded: Ints | int
-) -> None:
+def _add_terms(ledger: Ledger, scene: Scene, slot: int, rows: Ints, ends: Ints, recorded: Ints | int) -> None:
     begins = np.array([first_day(int(m) - POST_TERM_MONTHS + 1) for m in ends.tolist()], np.int64)
     until = np.array([last_day(int(m)) for m in ends.tolist()], np.int64)
     members = scene.member_ids.gather(scene.population.worker[slot, rows])
     if not isinstance(recorded, int):
         recorded = np.maximum(recorded, begins)
-    _add(
-        ledger, scene, "公益岗位", rows, begins, recorded, "实施中", None, end_on=until, member_id=members
-    )
+    _add(ledger, scene, "公益岗位", rows, begins, recorded, "实施中", None, end_on=until, member_id=members)
 
 
 def _add_spells(ledger: Ledger, scene: Scene, register: Register, rng: np.random.Generator) -> None:
@@ -147,7 +143,7 @@ def _add_spells(ledger: Ledger, scene: Scene, register: Register, rng: np.random
                 begun.setdefault(kind, []).append((spell.household, begins, recorded, spell.cleared_on))
     for kind in sorted(begun):
         rows, begins, recorded, cleared = np.array(begun[kind], np.int64).T
-        amount = rng.integers(5, 40, len(rows)) * 100.0
+        amount = (rng.integers(5, 40, len(rows)) * 100).astype(np.float64)
         _add(ledger, scene, kind, rows, begins, recorded, "实施中", amount)
         done = cleared != NO_DAY
         ended = np.maximum(cleared + 5, recorded + 1)[done]

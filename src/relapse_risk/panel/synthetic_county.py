@@ -94,7 +94,9 @@ def list_contacts(scene: Scene) -> pl.DataFrame:
     letters = pl.Series(list(_HEADS)).gather(np.arange(p.n) // 10_000 % len(_HEADS))
     serial = number.cast(pl.String)
     place = village_codes(p.villages).gather(p.village)
-    frame = pl.DataFrame({"household_id": scene.household_ids, "letter": letters, "serial": serial, "v": place})
+    frame = pl.DataFrame(
+        {"household_id": scene.household_ids, "letter": letters, "serial": serial, "v": place}
+    )
     within = pl.col("household_id").str.slice(12).cast(pl.Int64).cast(pl.String)
     return canonical(
         "contact",
@@ -107,4 +109,3 @@ def list_contacts(scene: Scene) -> pl.DataFrame:
             helper_phone=pl.lit("001") + pl.col("v").str.slice(4),
         ),
     )
-

@@ -45,7 +45,13 @@ class Events:
         return frame.with_columns((pl.lit("E") + number).alias("event_id"))
 
     def _push(
-        self, kind: str, dept: str, households: Ints, days_on: Ints, members: Ints | None = None, **cells: object
+        self,
+        kind: str,
+        dept: str,
+        households: Ints,
+        days_on: Ints,
+        members: Ints | None = None,
+        **cells: object,
     ) -> None:
         """Add rows of one type, each received after the department's delay; some never are."""
         n, rng = len(households), self._rng

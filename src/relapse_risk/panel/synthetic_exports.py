@@ -31,9 +31,14 @@ _FORMS: dict[str, str] = {
     "contact": UTF8,
 }
 # How people type dates and months, by table; where none is named, 2024-03-05 and 2024-03.
-_DAY_FORMS = {"household": "%Y/%-m/%-d", "workflow": "%Y年%-m月%-d日", "event": "%Y/%-m/%-d", "visit": "%Y%m%d"}
+_DAY_FORMS = {
+    "household": "%Y/%-m/%-d",
+    "workflow": "%Y年%-m月%-d日",
+    "event": "%Y/%-m/%-d",
+    "visit": "%Y%m%d",
+}
 _MONTH_FORMS = {"household": "%Y年%-m月", "member": "%Y%m", "county_month": "%Y年%-m月"}
-_YES_NO = {"member": ("是", "否"), "household": ("是", "否"), "observation": ("1", "0"), "visit": ("√", "")}
+_YES_NO = {"member": ("是", "否"), "household": ("是", "否"), "observation": ("1", "0"), "visit": ("√", "×")}
 _CREATED = datetime(2025, 1, 1, tzinfo=UTC)
 
 # What a broken row looks like, and in which table: column, and the text put there.
@@ -46,7 +51,7 @@ BREAKAGES: tuple[tuple[str, str, str], ...] = (
     ("member", "sex", "未知"),
     ("member", "household_id", "130000000000999999"),
     ("event", "event_type", "地震"),
-    ("event", "recorded_on", "2999/1/1"),
+    ("event", "recorded_on", "2050/1/1"),
     ("visit", "household_id", ""),
 )
 

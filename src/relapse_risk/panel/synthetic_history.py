@@ -93,9 +93,7 @@ def live_through(
                 hazards.append(_hazard_frame(household_ids, month, hazard[0]))
         for day in asked:
             if last_month_ended(day) == month:
-                risks = simulate_risk(
-                    state, world, month, HORIZONS_MONTHS, n_paths, (seed, _ORACLE, month)
-                )
+                risks = simulate_risk(state, world, month, HORIZONS_MONTHS, n_paths, (seed, _ORACLE, month))
                 oracles.append(risk_frame(household_ids, day, risks))
         if on_progress is not None:
             on_progress("simulate", month - start + 1, months)
@@ -109,16 +107,9 @@ def live_through(
 
 
 _EMPTY_ORACLE = pl.DataFrame(
-    schema={
-        "household_id": pl.String,
-        "as_of_date": pl.Date,
-        "horizon_months": pl.Int64,
-        "risk": pl.Float64,
-    }
+    schema={"household_id": pl.String, "as_of_date": pl.Date, "horizon_months": pl.Int64, "risk": pl.Float64}
 )
-_EMPTY_HAZARD = pl.DataFrame(
-    schema={"household_id": pl.String, "month": pl.Date, "hazard": pl.Float64}
-)
+_EMPTY_HAZARD = pl.DataFrame(schema={"household_id": pl.String, "month": pl.Date, "hazard": pl.Float64})
 
 
 def _add_flows(sums: dict[str, NDArray[np.float32]], flows: Flows, state: State) -> None:

@@ -23,10 +23,10 @@ SKILLED, PLAIN, WEAK, LOST, NO_LABOUR = range(len(LABOUR_SKILLS))
 EDUCATIONS = ("文盲或半文盲", "小学", "初中", "高中或中职", "大专及以上")
 SCHOOLS = ("非在校", "学前", "小学", "初中", "高中或中职", "大专及以上")
 
-# Share of households, age of the head from and to, and the others' relation: sizes average 2.6.
+# Share of households, age of the head from and to, and the others' relation: sizes average 2.8.
 _PATTERNS: tuple[tuple[float, int, int, tuple[int, ...]], ...] = (
-    (0.22, 45, 88, (HEAD,)),
-    (0.19, 60, 84, (HEAD, SPOUSE)),
+    (0.14, 45, 82, (HEAD,)),
+    (0.20, 58, 80, (HEAD, SPOUSE)),
     (0.09, 42, 60, (HEAD, SPOUSE)),
     (0.03, 36, 62, (HEAD, CHILD)),
     (0.03, 40, 60, (HEAD, PARENT)),
@@ -158,7 +158,7 @@ def _disability(age: Ints, lifted: Bools, rng: np.random.Generator) -> Ints:
 def _labour(age: Ints, education: Ints, disability: Ints, rng: np.random.Generator) -> Ints:
     able = np.where(rng.random(len(age)) < 0.12 + 0.1 * education, SKILLED, PLAIN)
     old = np.where(rng.random(len(age)) < 0.45, PLAIN, WEAK)
-    frail = np.where(rng.random(len(age)) < 0.3, WEAK, LOST)
+    frail = np.where(rng.random(len(age)) < 0.5, WEAK, LOST)
     skill = np.select([age < 16, age < 60, age < 72], [np.full(len(age), NO_LABOUR), able, old], frail)
     skill = np.where((disability > 0) & (skill < WEAK), WEAK, skill)
     skill = np.where(np.isin(disability, (1, 2)) & (skill != NO_LABOUR), LOST, skill)

@@ -57,7 +57,7 @@ def observe(scene: Scene, gets_dibao: Bools) -> pl.DataFrame:
     n_periods, n = cells["wage_income_yuan"].shape
     ends = np.array([last_day(month) for month in scene.history.period_ends])
     ratio = np.array(scene.history.ratio)
-    need = 1 + scene.scenario.reporting.need_factor * (ratio < _NEEDY_RATIO)
+    need = np.where(ratio < _NEEDY_RATIO, 1 + scene.scenario.reporting.need_factor, 1.0)
     delay = draw_delays(scene.scenario.reporting.report_delay_days, n_periods * n, rng, 0.4)
     recorded = ends[:, None] + delay.reshape(n_periods, n)
     ids = scene.household_ids
@@ -220,7 +220,10 @@ def _with_gaps(
     """Return the cells with some empty; where a part of net income is, net income is empty too."""
     share = scene.scenario.reporting.missing_share * need
     groups = {
-        1.0: (("wage_income_yuan", "public_post_income_yuan"), ("business_income_yuan", "business_cost_yuan")),
+        1.0: (
+            ("wage_income_yuan", "public_post_income_yuan"),
+            ("business_income_yuan", "business_cost_yuan"),
+        ),
         0.5: (("oop_compliant_yuan",), ("work_months", "workers_n"), ("dropout_n",), ("uninsured_n",)),
         3.0: (
             ("education_cost_yuan", "noncompulsory_education_cost_yuan"),

@@ -83,7 +83,7 @@ class People:
             "med_insured": np.ones(count, bool),
             "school": school_of(members.age(start), members.education),
             "reason": np.zeros(count, np.int64),
-            "on_dibao": (p.dibao_yuan > 0)[members.household],
+            "on_dibao": ((p.dibao_yuan > 0) & ~p.is_tekun)[members.household],
         }
         initial = scene.history.initial
         for slot in range(SLOTS):
@@ -110,7 +110,9 @@ class People:
 
     def _wage(self, slot: int, rows: Ints, month: int) -> np.ndarray:
         p = self.scene.population
-        return np.round(p.wage_yuan[slot, rows] * self.scene.scenario.price_level(month), -1)
+        level = self.scene.scenario.price_level(month)
+        wage: np.ndarray = np.round(p.wage_yuan[slot, rows] * level, -1)
+        return wage
 
     def _place(self, slot: int, rows: Ints) -> Ints:
         """Return where earners work: migrants outside the county, the others inside."""
@@ -152,6 +154,7 @@ class People:
         self._start_working(self.scene.happened(month, "hired"))
         self._regain_guarantee(self.scene.happened(month, "guarantee_repaired"))
         self._get_well(month)
+        self._stop_looking(month)
         if month % 12 == _SCHOOL_MONTH:
             self._change_school(month)
         for households, gets in ((self._dibao_on, True), (self._dibao_off, False)):
@@ -193,6 +196,13 @@ class People:
         self.now["job_start_on"][rows] = days
         self.now["job_end_on"][rows] = NO_DAY
         self._touch(rows, days)
+
+    def _stop_looking(self, month: int) -> None:
+        """Enter whoever has been out of work for a year as not working."""
+        out = (self.now["work_status"] == OUT_OF_WORK) & (self.now["job_end_on"] < first_day(month - 12))
+        rows = np.flatnonzero(out)
+        self.now["work_status"][rows] = NEVER_WORKED
+        self._touch(rows, np.full(len(rows), first_day(month)))
 
     def _fall_ill(self, happening: Happening) -> Ints:
         rng, households = self._rng, happening.household
@@ -271,7 +281,7 @@ class People:
         self.now["labour"][grown[self.now["disability"][grown] == 0]] = LABOUR_SKILLS.index("普通劳动力")
         self._touch(rows, np.full(len(rows), first_day(month)))
 
-    def _set_dibao(self, households: list[int], gets: bool, month: int) -> None:  # noqa: FBT001
+    def _set_dibao(self, households: list[int], gets: bool, month: int) -> None:
         rows = np.flatnonzero(np.isin(self.scene.population.members.household, households))
         self.now["on_dibao"][rows] = gets
         self._touch(rows, np.full(len(rows), first_day(month) + 27))
@@ -328,7 +338,7 @@ class People:
             "critical_insured": True,
             "pension_insured": insured_old,
             "pension_proxy_paid": p.is_lifted[home] & (members.disability > 0) & insured_old,
-            "on_tekun": False,
+            "on_tekun": p.is_tekun[home],
             "chronic_managed": pl.Series(np.where(chronic > 0, rng.random(n) < 0.85, -1)).replace(-1, None),
         }
         return {

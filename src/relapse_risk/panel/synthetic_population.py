@@ -75,6 +75,7 @@ class Population:
     subsidy_yuan: Singles
     family_yuan: Singles
     dibao_yuan: Singles
+    is_tekun: Bools
     illness_rate: Singles
     accident_rate: Singles
     patient_share: Singles
@@ -127,7 +128,8 @@ def draw_population(n: int, scenario: Scenario, rng: np.random.Generator) -> Pop
     worker, job, wage = _draw_workers(members, is_lifted, scenario, start, rng)
     land = _draw_farm(labour_n, rng)
     other = _draw_other_income(members, n_person, is_lifted, labour_n, land["arable_mu"], start, rng)
-    scale, dibao = _permanent_level(wage, job, land, other, n_person, is_lifted, scenario, rng)
+    scale, lacking = _permanent_level(wage, job, land, other, n_person, is_lifted, scenario, rng)
+    support = _enrol(lacking, other["family"] * scale, n_person, labour_n, is_lifted, scenario, rng)
     wage = np.where(job == POST, wage, wage * scale)
     health = _draw_health(members, worker, n, frailty, is_lifted, scenario, start, rng)
     house_built_year = np.clip(rng.normal(1999, 11, n), 1965, 2018).round().astype(np.int64)
@@ -152,8 +154,9 @@ def draw_population(n: int, scenario: Scenario, rng: np.random.Generator) -> Pop
         dividend_yuan=other["dividend"].astype(np.float32),
         pension_yuan=other["pension"].astype(np.float32),
         subsidy_yuan=other["subsidy"].astype(np.float32),
-        family_yuan=(other["family"] * scale).astype(np.float32),
-        dibao_yuan=dibao.astype(np.float32),
+        family_yuan=support["family"].astype(np.float32),
+        dibao_yuan=support["dibao"].astype(np.float32),
+        is_tekun=support["tekun"] > 0,
         failure_rate=(
             scenario.farm.failure_rate * frailty * np.where(land["produce"] == GRAIN, 0.4, 1.8)
         ).astype(np.float32),
@@ -248,26 +251,49 @@ def _permanent_level(
     scenario: Scenario,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
-    """Return the factor on earned income that meets each household's level, and its standing allowance.
+    """Return the factor on earned income that meets each household's level, and what it lacks of the floor.
 
-    Composition explains part of a household's level; the rest is its permanent draw. What low earners
-    lack of ``income.floor_ratio`` comes as standing allowances.
+    Composition explains part of a household's level; the rest is its permanent draw.
     """
     config = scenario.income
     paid = np.where(job == POST, wage, 0.0).sum(axis=0) * 12
+    line = scenario.line.yuan
     fixed = other["property"] + other["dividend"] + other["pension"] + other["subsidy"] + paid
     earned = 11 * np.where(job == POST, 0.0, wage).sum(axis=0) + land["farm"] * (1 - land["cost_share"])
     earned = earned + other["family"]
-    line = scenario.line.yuan
     composed = np.log((earned + fixed) / n_person / line)
     median = np.log(np.where(is_lifted, config.lifted_ratio, config.ordinary_ratio))
-    centre = np.where(is_lifted, np.median(composed[is_lifted]), np.median(composed[~is_lifted]))
+    centre = np.zeros(len(composed))
+    for group in (is_lifted, ~is_lifted):
+        if group.any():
+            centre[group] = np.median(composed[group])
     level = median + config.structure_share * (composed - centre)
     level += config.permanent_sd * rng.standard_normal(len(n_person))
     target = np.exp(level) * line * n_person
     scale = np.clip((target - fixed) / earned, 0.15, 6.0)
     lacking = config.floor_ratio * line * n_person - (fixed + scale * earned)
     return scale, np.maximum(lacking, 0.0)
+
+
+def _enrol(
+    lacking: Floats,
+    family: Floats,
+    n_person: Ints,
+    labour_n: Ints,
+    is_lifted: Bools,
+    scenario: Scenario,
+    rng: np.random.Generator,
+) -> dict[str, Floats]:
+    """Return yearly allowances, the support from kin that is left beside them, and who gets 特困 support.
+
+    What low earners lack of ``income.floor_ratio`` comes as allowance. Households without labour are nearly
+    all enrolled; their allowance takes the place of support from kin, so that income stays what it was.
+    """
+    n = len(lacking)
+    enrolled = (labour_n == 0) & (rng.random(n) < np.where(is_lifted, 0.97, 0.9))
+    moved = np.where(enrolled, np.minimum(0.6 * family, scenario.line.dibao_standard_yuan * n_person), 0.0)
+    tekun = enrolled & (n_person == 1) & (rng.random(n) < 0.25)
+    return {"dibao": lacking + moved, "family": family - moved, "tekun": tekun.astype(np.float64)}
 
 
 def _draw_health(
@@ -350,4 +376,5 @@ def _guarantee_rate(
         ]
     )
     yearly = np.array([config.schooling, config.medical_insurance, config.housing, config.water])
-    return yearly[:, None] / 12 * exposure * frailty
+    rates: Floats = yearly[:, None] / 12 * exposure * frailty
+    return rates

@@ -242,8 +242,5 @@ def _clear(
     closed: list[Spell] = []
     for row, day, is_natural in zip(rows.tolist(), county_on.tolist(), natural.tolist(), strict=True):
         spell = open_spells.pop(row)
-        closed.append(
-            Spell(row, spell.kind, spell.month, spell.included_on, spell.causes, day, is_natural)
-        )
+        closed.append(Spell(row, spell.kind, spell.month, spell.included_on, spell.causes, day, is_natural))
     return closed
-

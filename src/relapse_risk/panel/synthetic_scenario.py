@@ -139,7 +139,7 @@ class FarmConfig(_Group):
     price_memory: Share = 0.95
     collapse_rate: Share = 0.002
     collapse_size: NotNegative = 0.3
-    disaster_rate: Share = 0.01
+    disaster_rate: Share = 0.004
     disaster_loss: Share = 0.4
     failure_rate: Share = 0.0009
     insured_share: Share = 0.35
@@ -199,7 +199,7 @@ class AssistanceConfig(_Group):
         Chance of clearance from the sixth month on, once the household holds above the line.
     """
 
-    discovery_rate: Share = 0.03
+    discovery_rate: Share = 0.025
     inclusion_share: Share = 0.6
     transfer_share: NotNegative = 0.15
     hazard_factor: Share = 0.5

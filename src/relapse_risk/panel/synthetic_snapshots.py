@@ -1,4 +1,4 @@
-"""Households as the county's system holds them: a first snapshot of all, later rows where something changed."""
+"""Households as the county's system holds them: a first snapshot of all, later rows where one changed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from relapse_risk.panel.synthetic_scene import (
     Scene,
     canonical,
     county_codes,
+    decode,
     draw_delays,
     first_day,
     place_within_township,
@@ -28,6 +29,7 @@ _CLEARED_BY_HELP, _CLEARED_BY_ITSELF = "帮扶消除", "自然消除"
 _LOAN_SHARE, _OVERDUE_SHARE = 0.12, 0.35
 _SITE_PEOPLE = 820
 _OVERDUE_DAYS = 120
+_STANDING_AID = ("无", "低保", "特困")
 _DATES = ("recorded_on", "identified_on", "cleared_on")
 _CHANGING: dict[str, type[pl.DataType]] = {
     "row": pl.Int64,
@@ -52,9 +54,10 @@ def snapshot_households(scene: Scene, register: Register, overdue: Mapping[int, 
         Household row to the day its loan fell due unpaid.
     """
     rng = scene.rng(3)
-    base = _base(scene, rng)
+    base, standing = _base(scene, rng), _standing_aid(scene)
     changes: list[dict[str, object]] = []
     lasting: dict[int, dict[str, object]] = {}
+    dated: list[tuple[int, str, Spell | int]]
     dated = [(spell.included_on, "in", spell) for spell in register.spells]
     dated += [(spell.cleared_on, "out", spell) for spell in register.spells if spell.cleared_on != NO_DAY]
     dated += [(day + 30, "overdue", row) for row, day in overdue.items()]
@@ -63,9 +66,9 @@ def snapshot_households(scene: Scene, register: Register, overdue: Mapping[int, 
     delays = draw_delays(scene.scenario.reporting.register_delay_days, len(dated), rng)
     dated.sort(key=lambda change: (change[0], change[1]))
     for (day, what, subject), delay in zip(dated, delays.tolist(), strict=True):
-        row = subject.household if isinstance(subject, Spell) else int(subject)
+        row = subject.household if isinstance(subject, Spell) else subject
         now = lasting.setdefault(row, {})
-        now.update(_change(scene, what, subject))
+        now.update(_change(scene, what, subject, _STANDING_AID[standing[row]]))
         recorded = max(day + delay, last_recorded.get(row, first_day(scene.start)) + 1)
         if day < first_day(scene.start):
             recorded = first_day(scene.start)
@@ -100,7 +103,7 @@ def _base(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     place = village_codes(villages).gather(village)
     relocated = p.is_lifted & (rng.random(n) < 0.06)
     orchard = pl.Series(p.orchard_mu)
-    loan = np.where(has_loan(scene), rng.integers(10, 51, n) * 1000.0, 0.0)
+    loan = np.where(has_loan(scene), rng.integers(5, 21, n) * 1000.0, 0.0)
     linked = rng.choice(5, size=n, p=[0.62, 0.22, 0.08, 0.05, 0.03])
     in_post = (p.job == POST).any(axis=0)
     works = (p.job != NO_JOB).any(axis=0)
@@ -121,9 +124,11 @@ def _base(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
             "village_code": place,
             "village_name": _named("示例", place_within_township(villages)[village] + 1, "村"),
             "household_type": lifted.replace_strict({True: "脱贫户", False: "一般农户"}),
-            "lifted_year": pl.Series(np.where(p.is_lifted, rng.integers(2015, 2019, n), -1)).replace(-1, None),
+            "lifted_year": pl.Series(np.where(p.is_lifted, rng.integers(2015, 2019, n), -1)).replace(
+                -1, None
+            ),
             "monitor_category": "非监测",
-            "lowincome_class": pl.Series(p.dibao_yuan > 0).replace_strict({True: "低保", False: "无"}),
+            "lowincome_class": decode(_STANDING_AID, _standing_aid(scene)),
             "relocation_type": pl.Series(relocated).replace_strict({True: "易地搬迁", False: "无"}),
             "site_size": pl.Series(np.where(relocated, _SITE_PEOPLE, -1)).replace(-1, None),
             "title_registered": pl.Series(rng.random(n) < 0.9),
@@ -145,6 +150,12 @@ def _base(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     return ledger.frame()
 
 
+def _standing_aid(scene: Scene) -> Ints:
+    """Return the place in ``_STANDING_AID`` of what each household gets in any case."""
+    p = scene.population
+    return np.where(p.is_tekun, 2, np.where(p.dibao_yuan > 0, 1, 0))
+
+
 def _named(before: str, number: Ints, after: str) -> pl.Series:
     digits = pl.Series(number).cast(pl.String)
     return pl.select(pl.lit(before) + digits + pl.lit(after)).to_series()
@@ -155,20 +166,19 @@ def _person(letter: str, place: pl.Series, has: pl.Series) -> pl.Series:
     return pl.select(pl.when(has).then(pl.lit(letter) + place)).to_series()
 
 
-def _change(scene: Scene, what: str, subject: Spell | int) -> dict[str, object]:
+def _change(scene: Scene, what: str, subject: Spell | int, standing: str) -> dict[str, object]:
     if not isinstance(subject, Spell):
         return {"loan_overdue_days": 30 if what == "overdue" else 0}
-    has_dibao = bool(scene.population.dibao_yuan[subject.household] > 0)
     if what == "out":
         return {
             "risk_cleared": True,
             "cleared_on": first_day_of(subject.cleared_on),
             "clear_mode": _CLEARED_BY_ITSELF if subject.is_natural else _CLEARED_BY_HELP,
-            "lowincome_class": "低保" if has_dibao else "无",
+            "lowincome_class": standing,
         }
     lifted = bool(scene.population.is_lifted[subject.household])
     category = "突发严重困难户" if subject.kind == SEVERE else ("脱贫不稳定户" if lifted else "边缘易致贫户")
-    aid = "低保" if has_dibao or subject.kind == POOR else "刚性支出困难"
+    granted = "低保" if subject.kind == POOR else "刚性支出困难"
     return {
         "monitor_category": category,
         "identified_on": first_day_of(subject.included_on),
@@ -176,7 +186,7 @@ def _change(scene: Scene, what: str, subject: Spell | int) -> dict[str, object]:
         "risk_cleared": False,
         "cleared_on": NO_DAY,
         "clear_mode": None,
-        "lowincome_class": aid,
+        "lowincome_class": granted if standing == _STANDING_AID[0] else standing,
     }
 
 
@@ -201,4 +211,3 @@ def _overlay(base: pl.DataFrame, changes: list[dict[str, object]]) -> pl.DataFra
     ).with_columns(pl.col("lowincome_class").fill_null(pl.col("_before")))
     both = pl.concat([base, later.select(base.columns)])
     return both.unique(["household_id", "recorded_on"], keep="last", maintain_order=True)
-

@@ -95,7 +95,7 @@ class State:
 
 @dataclass(frozen=True)
 class Flows:
-    """What one month brought in and cost, in yuan of the month; shape ``(paths, n)``, wages ``(2, paths, n)``."""
+    """What one month brought in and cost, in yuan: shape ``(paths, n)``, wages ``(2, paths, n)``."""
 
     wage: Singles
     farm: Singles

@@ -24,6 +24,8 @@ _DISASTER_MONTHS = (5, 6, 7, 8)
 _INSTABILITY_FADES = np.float32(0.92)
 _OWN_LOSS_FADES = np.float32(0.9)
 _SEVERE_RATIO = np.float32(1.3)
+# A drawn event takes trailing income so far down that growth alone does not bring it back within a year.
+_DRAWN_RATIO = np.float32(0.3)
 CLAIM_FLOOR_YUAN, CLAIM_SHARE = 4000.0, 0.25
 _DISASTER_CLAIM_SHARE = 0.35
 
@@ -305,7 +307,7 @@ def _strike_at_random(
         return flows
     chance = 1 - (1 - world.scenario.drawn.annual_rate) ** (every / 12)
     hit = (rng.random(state.trailing.shape) < chance) & (state.trailing >= facts.line_yuan)
-    fall = np.where(hit, state.trailing - facts.line_yuan * np.float32(0.8), np.float32(0))
+    fall = np.where(hit, state.trailing - facts.line_yuan * _DRAWN_RATIO, np.float32(0))
     state.trailing -= fall
     state.recent[facts.month % 12] -= fall
     return replace(flows, farm_cost=flows.farm_cost + fall)
@@ -315,8 +317,9 @@ def _run_register(state: State, world: World, facts: MonthFacts, rng: np.random.
     """Notice households in difficulty, decide a month later, and clear those that hold up."""
     config, month = world.scenario.assistance, facts.month
     below = state.trailing < facts.line_yuan
-    lacks = state.failed.any(axis=0)
-    severe = (state.care_end >= month) & (state.trailing < _SEVERE_RATIO * facts.line_yuan)
+    lacks: NDArray[np.bool_] = np.asarray(state.failed.any(axis=0))
+    severe: NDArray[np.bool_] = state.trailing < _SEVERE_RATIO * facts.line_yuan
+    severe &= state.care_end >= month
     path, household = np.nonzero((state.case_month != NEVER) & (state.case_month < month))
     poor, hard = below[path, household], severe[path, household]
     chance = config.inclusion_share * np.select([poor, hard], [1.0, 0.7], 0.15)

@@ -56,12 +56,7 @@ class Truth:
 
 
 def simulate_risk(
-    state: State,
-    world: World,
-    month: int,
-    horizons: Sequence[int],
-    n_paths: int,
-    seed: Sequence[int],
+    state: State, world: World, month: int, horizons: Sequence[int], n_paths: int, seed: Sequence[int]
 ) -> NDArray[np.float64]:
     """Return the share of futures with a failure at a period end, by horizon.
 
