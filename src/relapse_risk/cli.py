@@ -205,6 +205,10 @@ def train(
     store: Store = None,
     experiment: ExperimentFile = None,
     models: Annotated[Path | None, typer.Option("--models", help="Where model directories go.")] = None,
+    known_on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Read labels as known on this day; today's data if absent."),
+    ] = None,
     accept: Annotated[
         list[str] | None, typer.Option(help="Guard to override, by code; said on the card.")
     ] = None,
@@ -223,6 +227,7 @@ def train(
                 _experiment(experiment),
                 models or project.models,
                 project.tracking_uri,
+                known_on=known_on.date() if known_on else None,
                 accepted_guards=tuple(accept or ()),
                 on_progress=show,
             )

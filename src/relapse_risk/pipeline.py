@@ -94,34 +94,34 @@ def backtest(
     return run_backtest(panel, experiment, truth=known_truth, on_progress=on_progress)
 
 
-def train(panel: Panel, experiment: Experiment) -> TrainedModel:
-    """Train on every as-of date whose label window had ended when the last row was recorded.
+def train(panel: Panel, experiment: Experiment, known_on: date | None = None) -> TrainedModel:
+    """Train on every as-of date whose label window had ended, and been reported, on ``known_on``.
 
     Parameters
     ----------
     panel : Panel
     experiment : Experiment
+    known_on : date, optional
+        The day the model is made, on which labels are read; the experiment's ``labels_known_on``, or the
+        day the last row was recorded, where not given.
 
     Returns
     -------
     TrainedModel
     """
-    known_on = experiment.evaluation.labels_known_on or panel.last_recorded_on
-    if known_on is None:
-        panel.known_at(date.max)  # raises the error that says what an empty panel lacks
-        raise AssertionError("unreachable")
+    day = known_on or experiment.evaluation.labels_known_on or panel.last_recorded_on or date.max
     split = split_origins(
         training_origins(panel, experiment),
-        (known_on,),
+        (day,),
         experiment.label.horizon_months,
         gap_months=experiment.evaluation.gap_months,
         calibration_months=experiment.calibration.window_months,
-        labels_known_on=known_on,
+        labels_known_on=day,
     )
     origins = split.fit_origins + split.calibration_origins
     features = choose_features(features_for(panel), experiment.features)
     matrix = build_features(panel, origins, features)
-    labels = make_labels(panel, origins, experiment.label, experiment.cohort, known_on)
+    labels = make_labels(panel, origins, experiment.label, experiment.cohort, day)
     return train_model(matrix, labels, split, experiment, panel.provenance)
 
 
@@ -131,6 +131,7 @@ def train_and_track(
     models: Path,
     tracking_uri: str,
     *,
+    known_on: date | None = None,
     judged: BacktestResult | None = None,
     accepted_guards: tuple[str, ...] = (),
     on_progress: Progress | None = None,
@@ -139,6 +140,8 @@ def train_and_track(
 
     Parameters
     ----------
+    known_on : date, optional
+        As in :func:`train`.
     judged : BacktestResult, optional
         A backtest of the same panel and experiment; run here where not given.
     accepted_guards : tuple of str
@@ -162,7 +165,7 @@ def train_and_track(
         )
     if on_progress:
         on_progress("train", 0, 0)
-    model = train(panel, experiment)
+    model = train(panel, experiment, known_on)
     folder = save_model(
         model, models / experiment.name / next_version(models, experiment.name), results=result.pooled_table()
     )

@@ -100,7 +100,9 @@ def test_font_is_used_without_importing_its_package() -> None:
 def test_every_plot_renders_without_a_missing_character(language: Language) -> None:
     """A character the font lacks raises a warning, which is an error here."""
     for figure in draw_all(language).values():
-        assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+        picture, page = figure._repr_png_()  # type: ignore[attr-defined]
+        assert picture.startswith(b"\x89PNG")
+        assert 0 < page["width"] < figure.bbox.width
 
 
 def test_same_input_same_bytes() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager, get_font
@@ -41,6 +42,7 @@ INSTALLED_FAMILIES = (
 )
 _LAST_LATIN = "\u2e7f"
 _GRID = "#d9d9d9"
+_PAGE_PIXELS_PER_INCH = 110
 
 
 class Chart(Figure):
@@ -52,8 +54,15 @@ class Chart(Figure):
         self.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
 
-    def _repr_png_(self) -> bytes:
-        return self.png()
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw without hinting, which makes the lowest stroke of dense characters such as 监 a thick bar."""
+        with rc_context({"text.hinting": "no_autohint"}):
+            super().draw(renderer)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture and its width on a page, at which it has more pixels than an ordinary screen."""
+        width = round(self.get_figwidth() * _PAGE_PIXELS_PER_INCH)
+        return self.png(), {"width": width}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ SKILLED, PLAIN, WEAK, LOST, NO_LABOUR = range(len(LABOUR_SKILLS))
 EDUCATIONS = ("文盲或半文盲", "小学", "初中", "高中或中职", "大专及以上")
 SCHOOLS = ("非在校", "学前", "小学", "初中", "高中或中职", "大专及以上")
 
-# Share of households, age of the head from and to, and the others' relation: sizes average 2.8.
+# Share of households, age of the head from and to, and the others' relation: sizes average 2.7.
 _PATTERNS: tuple[tuple[float, int, int, tuple[int, ...]], ...] = (
     (0.14, 45, 82, (HEAD,)),
     (0.20, 58, 80, (HEAD, SPOUSE)),
@@ -35,8 +35,8 @@ _PATTERNS: tuple[tuple[float, int, int, tuple[int, ...]], ...] = (
     (0.03, 54, 72, (HEAD, SPOUSE, GRANDCHILD)),
     (0.09, 30, 52, (HEAD, SPOUSE, CHILD, CHILD)),
     (0.05, 32, 55, (HEAD, SPOUSE, CHILD, PARENT)),
-    (0.08, 32, 52, (HEAD, SPOUSE, CHILD, CHILD, PARENT)),
-    (0.03, 34, 52, (HEAD, SPOUSE, CHILD, CHILD, PARENT, PARENT)),
+    (0.06, 32, 52, (HEAD, SPOUSE, CHILD, CHILD, PARENT)),
+    (0.02, 34, 52, (HEAD, SPOUSE, CHILD, CHILD, PARENT, PARENT)),
 )
 
 

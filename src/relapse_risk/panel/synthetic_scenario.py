@@ -63,7 +63,7 @@ class PopulationConfig(_Group):
     households_per_village: int = Field(default=60, ge=1)
     villages_per_township: int = Field(default=10, ge=1)
     frailty_sd: NotNegative = 1.0
-    lifted_hazard_factor: Positive = 4.0
+    lifted_hazard_factor: Positive = 3.5
 
 
 class IncomeConfig(_Group):
@@ -85,8 +85,8 @@ class IncomeConfig(_Group):
         Noise of a single month.
     """
 
-    lifted_ratio: Positive = 2.25
-    ordinary_ratio: Positive = 2.95
+    lifted_ratio: Positive = 2.3
+    ordinary_ratio: Positive = 3.0
     permanent_sd: NotNegative = 0.2
     structure_share: Share = 0.3
     floor_ratio: Positive = 1.4
@@ -109,8 +109,8 @@ class WorkConfig(_Group):
         Chance that a village's local employer closes; half of its workers lose their jobs.
     """
 
-    local_loss_rate: Share = 0.0047
-    migrant_loss_rate: Share = 0.0038
+    local_loss_rate: Share = 0.0042
+    migrant_loss_rate: Share = 0.0034
     rehire_rate: Share = 0.09
     instability: NotNegative = 1.0
     scar_sd: NotNegative = 0.08
