@@ -229,7 +229,7 @@ class _Steps:
 
 
 def _experiment(out: Path) -> Experiment:
-    """Write and return the project's experiment, judged half-yearly on dates with a whole window after them."""
+    """Write the project's experiment, judged half-yearly while a whole window follows, and return it."""
     newest = add_months(month_end(month_index(FIRST_MONTH) + MONTHS - 1), -15)
     dates = ", ".join(str(add_months(newest, -6 * back)) for back in reversed(range(3)))
     path = out / "experiments" / "default.toml"

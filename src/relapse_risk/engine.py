@@ -6,6 +6,7 @@ A partition is a county: village and county quantities are then local to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,17 +19,24 @@ _Result = TypeVar("_Result")
 
 
 def over_counties(
-    store: Path, function: Callable[[str, Panel], _Result], on_progress: Progress | None = None
+    store: Path,
+    function: Callable[[str, Panel], _Result],
+    as_of_date: date,
+    on_progress: Progress | None = None,
 ) -> Iterator[tuple[str, _Result]]:
     """Yield ``function(county_code, panel)`` for each county of a store, in the order of their codes.
+
+    A household is in the panel of the county it was known to live in on ``as_of_date``: where it moved
+    later is of the future.
 
     Raises
     ------
     ContractError
-        RR303 where the store holds no household.
+        RR303 where the store holds no household, RR302 where none was known on that day.
     """
     opened = Store(store)
-    counties = opened.counties()
+    if not (counties := opened.counties(as_of_date)) and opened.counties():
+        opened.open().known_at(as_of_date)  # raises the error that says from which day on there are any
     if not counties:
         raise ContractError(
             "RR303",
@@ -41,6 +49,6 @@ def over_counties(
     for i, county in enumerate(counties):
         if on_progress:
             on_progress(county, i, len(counties))
-        yield county, function(county, opened.open(counties=[county]))
+        yield county, function(county, opened.open([county], as_of_date))
     if on_progress:
         on_progress("", len(counties), len(counties))

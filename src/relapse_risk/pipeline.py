@@ -111,7 +111,7 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     """
     day = known_on or experiment.evaluation.labels_known_on or panel.last_recorded_on or date.max
     split = split_origins(
-        training_origins(panel, experiment),
+        training_origins(panel, experiment, day),
         (day,),
         experiment.label.horizon_months,
         gap_months=experiment.evaluation.gap_months,

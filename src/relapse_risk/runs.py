@@ -73,11 +73,14 @@ def write_features(
 ) -> str:
     """Write the feature matrix of all counties as Parquet, and return its shape in words."""
 
-    def of_county(_: str, panel: Panel) -> pl.DataFrame:
-        return build_features(panel, as_of_dates).to_polars()
+    def on_day(day: date) -> pl.DataFrame:
+        return _all_counties(
+            store, lambda _, panel: build_features(panel, [day]).to_polars(), day, on_progress
+        )
 
-    frame = _all_counties(store, of_county, on_progress)
-    contents = {"inputs": _store_facts(store), "as_of_dates": [str(day) for day in as_of_dates]}
+    days = sorted(set(as_of_dates))
+    frame = pl.concat([on_day(day) for day in days])
+    contents = {"inputs": _store_facts(store), "as_of_dates": [str(day) for day in days]}
     _publish("features", contents, {path.name: parquet_bytes(frame)}, path.parent)
     return f"{frame.height} rows, {frame.width} columns"
 
@@ -93,7 +96,7 @@ def write_rule_hits(
         index = hits.index.select("household_id", "as_of_date", "county_code", "village_code")
         return index.hstack(states), summarise(hits)
 
-    parts = [part for _, part in over_counties(store, of_county, on_progress)]
+    parts = [part for _, part in over_counties(store, of_county, as_of_date, on_progress)]
     summary = _summed([counts for _, counts in parts])
     files = {
         "rule_hits.parquet": parquet_bytes(pl.concat([states for states, _ in parts])),
@@ -113,7 +116,7 @@ def write_scores(
         scored = score(panel, load_model(model_folder, features_for(panel)), as_of_date)
         return _scores_frame(scored)
 
-    frame = _all_counties(store, of_county, on_progress)
+    frame = _all_counties(store, of_county, as_of_date, on_progress)
     contents = {
         "inputs": {**_store_facts(store), "model": _model_facts(model_folder)},
         "as_of_date": str(as_of_date),
@@ -151,7 +154,7 @@ def write_visit_lists(
             inputs=inputs,
         )
 
-    parts = [part for _, part in over_counties(store, of_county, on_progress)]
+    parts = [part for _, part in over_counties(store, of_county, as_of_date, on_progress)]
     lists = replace(
         parts[0],
         counties=tuple(county for part in parts for county in part.counties),
@@ -172,9 +175,12 @@ def _scores_frame(scored: Scored) -> pl.DataFrame:
 
 
 def _all_counties(
-    store: Path, function: Callable[[str, Panel], pl.DataFrame], on_progress: Progress | None
+    store: Path,
+    function: Callable[[str, Panel], pl.DataFrame],
+    as_of_date: date,
+    on_progress: Progress | None,
 ) -> pl.DataFrame:
-    return pl.concat([part for _, part in over_counties(store, function, on_progress)])
+    return pl.concat([part for _, part in over_counties(store, function, as_of_date, on_progress)])
 
 
 def _summed(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from relapse_risk.pipeline import train
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.scores import RiskScores, RuleHits
 
-KNOWN_ON, AS_OF = date(2022, 9, 30), date(2022, 12, 31)
+KNOWN_ON, AS_OF = date(2023, 9, 30), date(2023, 12, 31)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class County:
 
 @pytest.fixture(scope="session")
 def simulated() -> SyntheticCounty:
-    return simulate(450, 60, seed=7, oracle_dates=(), hazard_paths=0)
+    return simulate(500, 72, seed=7, oracle_dates=(), hazard_paths=0)
 
 
 @pytest.fixture(scope="session")

@@ -79,13 +79,12 @@ def run_backtest(
         RR401 where there are too few events to train on, on every date or on a date that was listed.
     """
     judged = judged_origins(panel, experiment)
-    candidates = training_origins(panel, experiment)
     bench = _Bench(panel, experiment, thresholds, features or features_for(panel), truth)
     groups = [(origin,) for origin in judged] if experiment.evaluation.is_refitted else [judged]
     for done, group in enumerate(groups):
         if on_progress is not None:
             on_progress(f"judge {group[0]}", done, len(groups))
-        split = split_before(candidates, group, experiment)
+        split = split_before(panel, group, experiment)
         try:
             models = bench.train(split)
         except ModelError as error:

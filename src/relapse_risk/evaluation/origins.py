@@ -12,7 +12,7 @@ from relapse_risk.panel.panel import Panel
 from relapse_risk.windows import OriginSplit, add_months, month_end, month_index, split_origins
 
 
-def training_origins(panel: Panel, experiment: Experiment) -> tuple[date, ...]:
+def training_origins(panel: Panel, experiment: Experiment, known_on: date | None = None) -> tuple[date, ...]:
     """Return the as-of dates a model may be trained on, once their labels are mature.
 
     Parameters
@@ -22,6 +22,8 @@ def training_origins(panel: Panel, experiment: Experiment) -> tuple[date, ...]:
         Its ``training_origins``. Where nothing is listed, dates start ``history_months`` after the first
         household was recorded, run on every ``every_months``, and stand at the end of a reporting period:
         a window that starts within one is never wholly observed.
+    known_on : date, optional
+        Periods are those reported by then; the day the last row was recorded where not given.
 
     Returns
     -------
@@ -33,7 +35,7 @@ def training_origins(panel: Panel, experiment: Experiment) -> tuple[date, ...]:
     ContractError
         RR453 where the panel holds no household or no reported period.
     """
-    return _origins(panel, experiment.training_origins, experiment.label.horizon_months)
+    return _origins(panel, experiment.training_origins, experiment.label.horizon_months, known_on)
 
 
 def judged_origins(panel: Panel, experiment: Experiment) -> tuple[date, ...]:
@@ -60,9 +62,8 @@ def judged_origins(panel: Panel, experiment: Experiment) -> tuple[date, ...]:
     listed = experiment.evaluation.origins.dates
     if listed:
         return tuple(sorted(set(listed)))
-    candidates = training_origins(panel, experiment)
     possible = _origins(panel, experiment.evaluation.origins, experiment.label.horizon_months)
-    judged = tuple(origin for origin in possible if _can_train(candidates, origin, experiment))
+    judged = tuple(origin for origin in possible if _can_train(panel, origin, experiment))
     if not judged:
         first, last = _reported(panel)
         raise ConfigurationError(
@@ -77,18 +78,19 @@ def judged_origins(panel: Panel, experiment: Experiment) -> tuple[date, ...]:
     return judged
 
 
-def split_before(
-    candidates: tuple[date, ...], judged: tuple[date, ...], experiment: Experiment
-) -> OriginSplit:
-    """Return what may be trained on before the first of ``judged``.
+def split_before(panel: Panel, judged: tuple[date, ...], experiment: Experiment) -> OriginSplit:
+    """Return what may be trained on before the first of ``judged``, by what was known on that day.
 
     Raises
     ------
+    ContractError
+        RR302 or RR453 where no household, or no reported period, was known then.
     ConfigurationError
         RR202 where nothing may.
     """
+    known_on = experiment.evaluation.labels_known_on or min(judged)
     return split_origins(
-        candidates,
+        training_origins(panel, experiment, known_on),
         judged,
         experiment.label.horizon_months,
         gap_months=experiment.evaluation.gap_months,
@@ -97,18 +99,20 @@ def split_before(
     )
 
 
-def _can_train(candidates: tuple[date, ...], origin: date, experiment: Experiment) -> bool:
+def _can_train(panel: Panel, origin: date, experiment: Experiment) -> bool:
     try:
-        split_before(candidates, (origin,), experiment)
-    except ConfigurationError:
+        split_before(panel, (origin,), experiment)
+    except (ConfigurationError, ContractError):
         return False
     return True
 
 
-def _origins(panel: Panel, config: OriginConfig, horizon_months: int) -> tuple[date, ...]:
+def _origins(
+    panel: Panel, config: OriginConfig, horizon_months: int, known_on: date | None = None
+) -> tuple[date, ...]:
     if config.dates:
         return tuple(sorted(set(config.dates)))
-    ends = _period_ends(panel)
+    ends = _period_ends(panel, known_on)
     last = config.last or ends[-1]
     first = config.first or _first_with_history(panel, ends, config.history_months)
     months_of_year = {end.month for end in ends}
@@ -133,10 +137,11 @@ def _reported(panel: Panel) -> tuple[date, date]:
     return ends[0], ends[-1]
 
 
-def _period_ends(panel: Panel) -> list[date]:
-    """Return the last days of the months in which a reported period ends, rising."""
+def _period_ends(panel: Panel, known_on: date | None = None) -> list[date]:
+    """Return the last days of the months in which a period reported by ``known_on`` ends, rising."""
     last_day = panel.last_recorded_on
-    frame = None if last_day is None else panel.known_at(last_day).table("observation")
+    day = last_day if known_on is None else known_on
+    frame = None if last_day is None or day is None else panel.known_at(day).table("observation")
     if frame is None or frame.is_empty():
         raise ContractError(
             "RR453",

@@ -60,9 +60,8 @@ class Chart(Figure):
             super().draw(renderer)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the picture and its width on a page, at which it has more pixels than an ordinary screen."""
-        width = round(self.get_figwidth() * _PAGE_PIXELS_PER_INCH)
-        return self.png(), {"width": width}
+        """Return the picture and its width on a page, smaller than its own, so that it is sharp."""
+        return self.png(), {"width": round(self.get_figwidth() * _PAGE_PIXELS_PER_INCH)}
 
 
 @dataclass(frozen=True, slots=True)

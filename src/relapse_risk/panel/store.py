@@ -12,7 +12,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -44,7 +44,7 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._is_locked = False
-        self._placed: tuple[tuple[str, ...], pl.DataFrame] | None = None
+        self._placed: tuple[tuple[object, ...], pl.DataFrame] | None = None
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {len(self.log())} commits)"
@@ -76,11 +76,11 @@ class Store:
                 ) from error
         return sorted(commits, key=lambda commit: commit.sequence)
 
-    def open(self, counties: Sequence[str] | None = None) -> Panel:
+    def open(self, counties: Sequence[str] | None = None, known_on: date | None = None) -> Panel:
         """Return the panel of all commits, or only of the households of some counties.
 
-        A household belongs to the county of its latest record and brings all its history, so that every
-        household is in exactly one county.
+        A household belongs to the county of its latest record, or of the latest that was known on
+        ``known_on``, and brings all its history, so that every household is in exactly one county.
 
         Rows come in the order of commits and, within one, of county, key and ``recorded_on``. Tables
         without households are always whole.
@@ -106,7 +106,7 @@ class Store:
         names = {name for commit in commits for name in commit.counts}
         wanted = None
         if counties is not None:
-            wanted = self._homes(files).filter(pl.col("county_code").is_in(list(counties)))
+            wanted = self._homes(files, known_on).filter(pl.col("county_code").is_in(list(counties)))
         tables = {
             name: self._read_table(name, files, extras, wanted) for name in TABLE_BY_NAME if name in names
         }
@@ -136,21 +136,22 @@ class Store:
     def _scan(self, file: StoredFile) -> pl.LazyFrame:
         return pl.scan_parquet(self.path / file.path, glob=False)
 
-    def counties(self) -> list[str]:
-        """Return the codes of all counties that have households, sorted."""
+    def counties(self, known_on: date | None = None) -> list[str]:
+        """Return the codes of all counties that have households, or had on a day, sorted."""
         files = [file for commit in self.log() for file in commit.files]
-        return sorted(self._homes(files)["county_code"].unique().to_list())
+        return sorted(self._homes(files, known_on)["county_code"].unique().to_list())
 
-    def _homes(self, files: Sequence[StoredFile]) -> pl.DataFrame:
+    def _homes(self, files: Sequence[StoredFile], known_on: date | None = None) -> pl.DataFrame:
         """Return every household with the county it lives in and the partition that holds its rows."""
         own = [file for file in files if file.table == "household"]
-        state = tuple(file.path for file in own)
+        state = (known_on, *(file.path for file in own))
         if self._placed is None or self._placed[0] != state:
             columns = ("household_id", "recorded_on", "county_code")
             schema = {**dict.fromkeys(columns, pl.String), "recorded_on": pl.Date, _HOME: pl.String}
             frames = [self._scan(file).select(*columns, pl.lit(file.partition).alias(_HOME)) for file in own]
             versions = pl.concat([pl.LazyFrame(schema=schema), *frames]).collect()
-            latest = versions.sort("recorded_on", maintain_order=True)
+            known = versions if known_on is None else versions.filter(pl.col("recorded_on") <= known_on)
+            latest = known.sort("recorded_on", maintain_order=True)
             latest = latest.unique("household_id", keep="last", maintain_order=True)
             self._placed = state, latest.select("household_id", "county_code", _HOME)
         return self._placed[1]

@@ -128,11 +128,10 @@ def simulate(
     scenario = scenario or Scenario()
     _check_size(households, months, scenario)
     population = draw_population(households, scenario, np.random.Generator(np.random.SFC64([seed, 99])))
-    world = World(population, scenario)
     household_ids = household_codes(population.villages, population.village)
     dates = default_oracle_dates(scenario, months) if oracle_dates is None else oracle_dates
     history, truth = live_through(
-        world,
+        World(population, scenario),
         months,
         seed,
         household_ids,
@@ -141,7 +140,7 @@ def simulate(
         hazard_paths=hazard_paths,
         on_progress=on_progress,
     )
-    scene = Scene(world, history, household_ids, months, seed)
+    scene = Scene(World(population, scenario), history, household_ids, months, seed)
     return SyntheticCounty(scenario, seed, _write_down(scene), list_contacts(scene), truth)
 
 
