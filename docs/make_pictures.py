@@ -26,7 +26,7 @@ PICTURES = Path(__file__).parent / "pictures"
 ROWS = 12
 DPI = 100
 MARGIN, PADDING, LEADING = 16, 7, 1.45
-TEXT, SMALL, TITLE = 13, 10.5, 17
+TEXT, SMALL, TITLE = 14, 11.5, 18
 INK, FAINT, RULE, HEAD = "#1f1f1f", "#6b6b6b", "#d5d5d5", "#eef1f4"
 TIER_COLOURS = {"红": "#c0392b", "橙": "#d9730d", "黄": "#b7950b", "蓝": "#2471a3", "常": "#7f8c8d"}
 TIER_GROUNDS = {"红": "#fdf3f2", "橙": "#fef6ec", "黄": "#fefbe8", "蓝": "#eff6fb", "常": "#f6f6f6"}
@@ -43,22 +43,22 @@ class Column:
 
 
 COLUMNS = (
-    Column("序号", "no.", 50, is_centred=True),
-    Column("乡镇", "township", 74, is_centred=True),
-    Column("村", "village", 74, is_centred=True),
-    Column("户类型", "household", 76, is_centred=True),
-    Column("优先级", "tier", 62, is_centred=True),
-    Column("触发规则", "rules hit", 306),
-    Column("模型风险分", "score", 82, is_centred=True),
-    Column("主要原因1", "main reason", 270),
-    Column("建议措施", "suggested measures", 318),
-    Column("重点人群", "groups to care for", 138),
-    Column("剩余时限(天)", "days left", 96, is_centred=True),
+    Column("序号", "no.", 52, is_centred=True),
+    Column("乡镇", "township", 76, is_centred=True),
+    Column("村", "village", 76, is_centred=True),
+    Column("户类型", "household", 78, is_centred=True),
+    Column("优先级", "tier", 60, is_centred=True),
+    Column("触发规则", "rules hit", 322),
+    Column("模型风险分", "score", 88, is_centred=True),
+    Column("主要原因1", "main reason", 274),
+    Column("建议措施", "suggested measures", 316),
+    Column("重点人群", "groups to care for", 130),
+    Column("剩余时限(天)", "days left", 98, is_centred=True),
 )
 WIDTH = sum(column.width for column in COLUMNS) + 2 * MARGIN
 
-# What must not be torn apart at the end of a line: figures and codes; closing marks stay with what they close.
-_PIECES = re.compile(r"[（“《]*(?:[A-Za-z0-9.%+\-–]+|[^（“《])[）”》、，；。：％%元天]*")
+# What is not torn apart at the end of a line: figures, codes, and marks with what they open or close.
+_PIECES = re.compile(r"(?:（[^（）]{1,3}）|[（“《]*(?:[A-Za-z0-9.%+\-–]+|[^（“《]))[）”》、，；。：％%元天]*")
 
 
 class Sheet:
@@ -144,7 +144,10 @@ def draw_list(path: Path) -> bytes:
 
     _, county, day = path.stem.rsplit("_", 2)
     sheet.write(MARGIN, 1.3 * TITLE, f"走访清单 · {county} · 数据截至{day}", TITLE)
-    told = f"合成数据 synthetic data · 共{len(listed)}户，此处为前列及各优先级首户 top of the list, then the first of each tier"
+    told = (
+        f"合成数据，共{len(listed)}户；此处为清单前列，及其余各优先级的首户。"
+        f"Synthetic data, {len(listed)} households: the top of the list, then the first of each other tier."
+    )
     sheet.write(MARGIN, 2.6 * TITLE, told, SMALL, FAINT)
     sheet.fill(MARGIN, top, WIDTH - 2 * MARGIN, head, HEAD)
     x = float(MARGIN)
@@ -161,7 +164,7 @@ def draw_list(path: Path) -> bytes:
         draw_row(sheet, y, row, height, tier)
         y += height
     sheet.fill(MARGIN, y, WIDTH - 2 * MARGIN, 1, RULE)
-    sheet.write(MARGIN, y + 1.6 * TEXT, f"{SCORE_DISCLAIMER.zh} {SCORE_DISCLAIMER.en}", SMALL, FAINT)
+    sheet.write(MARGIN, y + 1.6 * TEXT, f"{SCORE_DISCLAIMER.zh} {SCORE_DISCLAIMER.en}", TEXT)
     return sheet.figure.png()
 
 
@@ -199,7 +202,8 @@ def draw_gain(records: Path) -> bytes:
 def save(picture: bytes, name: str) -> None:
     """Write a picture with a palette, which takes a third of the space."""
     PICTURES.mkdir(exist_ok=True)
-    image = Image.open(BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    whole = Image.open(BytesIO(picture)).convert("RGB")
+    image = whole.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     image.save(PICTURES / name, optimize=True)
 
 

@@ -30,7 +30,7 @@ from relapse_risk.features.spec import FeatureSet
 from relapse_risk.labels import Labels, make_labels
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
 from relapse_risk.panel.panel import Panel
-from relapse_risk.panel.synthetic_truth import Truth
+from relapse_risk.panel.synthetic.truth import Truth
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.vocabulary import Bilingual, Role

@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ConfigurationError
-from relapse_risk.panel.synthetic_state import State, World, is_failing
-from relapse_risk.panel.synthetic_step import step
+from relapse_risk.panel.synthetic.state import State, World, is_failing
+from relapse_risk.panel.synthetic.step import step
 from relapse_risk.windows import month_end, month_index
 
 HORIZONS_MONTHS = (3, 6, 12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from relapse_risk.panel.synthetic_members import (
+from relapse_risk.panel.synthetic.members import (
     EDUCATIONS,
     LOST,
     NO_LABOUR,
@@ -14,9 +14,9 @@ from relapse_risk.panel.synthetic_members import (
     WEAK,
     school_of,
 )
-from relapse_risk.panel.synthetic_population import INSURANCE, MIGRANT, NO_JOB, SCHOOLING, SLOTS
-from relapse_risk.panel.synthetic_register import POOR, Register
-from relapse_risk.panel.synthetic_scene import (
+from relapse_risk.panel.synthetic.population import INSURANCE, MIGRANT, NO_JOB, SCHOOLING, SLOTS
+from relapse_risk.panel.synthetic.register import POOR, Register
+from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
     SCHEME_VERSION,
     Ints,
@@ -27,7 +27,7 @@ from relapse_risk.panel.synthetic_scene import (
     draw_delays,
     first_day,
 )
-from relapse_risk.panel.synthetic_state import Happening
+from relapse_risk.panel.synthetic.state import Happening
 from relapse_risk.panel.tables import LABOUR_SKILLS, WORK_PLACES
 
 AT_WORK, OUT_OF_WORK, NEVER_WORKED = range(3)

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_members import LOST, NO_LABOUR
-from relapse_risk.panel.synthetic_scene import (
+from relapse_risk.panel.synthetic.members import LOST, NO_LABOUR
+from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
     Ints,
     Ledger,
@@ -19,7 +19,7 @@ from relapse_risk.panel.synthetic_scene import (
     first_day,
     last_day,
 )
-from relapse_risk.panel.synthetic_state import NEVER
+from relapse_risk.panel.synthetic.state import NEVER
 from relapse_risk.panel.tables import RISK_TYPES
 
 LACKS_GUARANTEE, POOR, SEVERE = range(3)

@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_members import CHILD
-from relapse_risk.panel.synthetic_population import NO_JOB, POST, SCHOOLING, SLOTS, Population, Singles
-from relapse_risk.panel.synthetic_scenario import Scenario
+from relapse_risk.panel.synthetic.members import CHILD
+from relapse_risk.panel.synthetic.population import NO_JOB, POST, SCHOOLING, SLOTS, Population, Singles
+from relapse_risk.panel.synthetic.scenario import Scenario
 
 Months = NDArray[np.int16]
 NEVER = 0

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_population import OUTCOMES
-from relapse_risk.panel.synthetic_state import NEVER, Flows, Happening, State, World, first_state
-from relapse_risk.panel.synthetic_step import step
-from relapse_risk.panel.synthetic_truth import (
+from relapse_risk.panel.synthetic.population import OUTCOMES
+from relapse_risk.panel.synthetic.state import NEVER, Flows, Happening, State, World, first_state
+from relapse_risk.panel.synthetic.step import step
+from relapse_risk.panel.synthetic.truth import (
     HORIZONS_MONTHS,
     Truth,
     last_month_ended,

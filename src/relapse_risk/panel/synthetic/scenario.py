@@ -17,7 +17,7 @@ from relapse_risk.config import load
 from relapse_risk.errors import ConfigurationError
 
 DEFAULT_SCENARIO = "hebei_like"
-_FOLDERS = (Path("data/scenarios"), Path(__file__).parents[3] / "data" / "scenarios")
+_FOLDERS = (Path("data/scenarios"), Path(__file__).parents[4] / "data" / "scenarios")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -1,11 +1,4 @@
-"""A synthetic county whose truth is known: a latent micro-simulation, and what a county's systems see of it.
-
-The order of things: ``synthetic_scenario`` holds the numbers; ``synthetic_population`` and
-``synthetic_members`` draw who lives there; ``synthetic_state`` and ``synthetic_step`` are the latent
-simulation; ``synthetic_history`` runs it once for the county and, from chosen months on, many times for the
-oracle in ``synthetic_truth``; the other modules write down what is seen, table by table;
-``synthetic_exports`` hands it in as a county would.
-"""
+"""From a scenario to a county: lives lived once, seen table by table, with the truth apart."""
 
 from __future__ import annotations
 
@@ -18,33 +11,21 @@ import polars as pl
 
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.panel.panel import Panel
-from relapse_risk.panel.synthetic_assistance import record_measures, record_visits
-from relapse_risk.panel.synthetic_county import count_by_month, list_contacts, list_thresholds
-from relapse_risk.panel.synthetic_events import Events
-from relapse_risk.panel.synthetic_exports import write_exports
-from relapse_risk.panel.synthetic_history import Progress, live_through
-from relapse_risk.panel.synthetic_observe import observe
-from relapse_risk.panel.synthetic_people import People
-from relapse_risk.panel.synthetic_population import draw_population
-from relapse_risk.panel.synthetic_register import POOR, keep_register
-from relapse_risk.panel.synthetic_scenario import Scenario
-from relapse_risk.panel.synthetic_scene import Scene, household_codes
-from relapse_risk.panel.synthetic_snapshots import overdue_loans, snapshot_households
-from relapse_risk.panel.synthetic_state import World
-from relapse_risk.panel.synthetic_truth import Truth, read_truth, write_truth
+from relapse_risk.panel.synthetic.assistance import record_measures, record_visits
+from relapse_risk.panel.synthetic.county import count_by_month, list_contacts, list_thresholds
+from relapse_risk.panel.synthetic.events import Events
+from relapse_risk.panel.synthetic.history import Progress, live_through
+from relapse_risk.panel.synthetic.observe import observe
+from relapse_risk.panel.synthetic.people import People
+from relapse_risk.panel.synthetic.population import draw_population
+from relapse_risk.panel.synthetic.register import POOR, keep_register
+from relapse_risk.panel.synthetic.scenario import Scenario
+from relapse_risk.panel.synthetic.scene import Scene, household_codes
+from relapse_risk.panel.synthetic.snapshots import overdue_loans, snapshot_households
+from relapse_risk.panel.synthetic.state import World
+from relapse_risk.panel.synthetic.truth import Truth
 from relapse_risk.panel.tables import TABLES
 from relapse_risk.windows import month_end, month_index
-
-__all__ = [
-    "Scenario",
-    "SyntheticCounty",
-    "Truth",
-    "default_oracle_dates",
-    "read_truth",
-    "simulate",
-    "write_exports",
-    "write_truth",
-]
 
 
 @dataclass(frozen=True)

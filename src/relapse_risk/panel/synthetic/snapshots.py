@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from relapse_risk.panel.synthetic_population import GRAIN, NO_JOB, POST
-from relapse_risk.panel.synthetic_register import POOR, SEVERE, Register, Spell
-from relapse_risk.panel.synthetic_scene import (
+from relapse_risk.panel.synthetic.population import GRAIN, NO_JOB, POST
+from relapse_risk.panel.synthetic.register import POOR, SEVERE, Register, Spell
+from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
     SCHEME_VERSION,
     Ints,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_members import (
+from relapse_risk.panel.synthetic.members import (
     NO_LABOUR,
     PLAIN,
     SKILLED,
@@ -22,7 +22,7 @@ from relapse_risk.panel.synthetic_members import (
     Members,
     draw_members,
 )
-from relapse_risk.panel.synthetic_scenario import Scenario
+from relapse_risk.panel.synthetic.scenario import Scenario
 from relapse_risk.windows import month_index
 
 NO_JOB, LOCAL, MIGRANT, POST = range(4)
@@ -359,7 +359,7 @@ def _guarantee_rate(
 ) -> Floats:
     """Return monthly chances that each guarantee fails, shape ``(4, n)``, before the season.
 
-    That of schooling is per pupil; pupils grow up, see ``synthetic_state.World``.
+    That of schooling is per pupil; pupils grow up, see ``state.World``.
     """
     config = scenario.guarantees
     n = len(village)

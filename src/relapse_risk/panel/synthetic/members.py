@@ -1,7 +1,7 @@
 """The people of a synthetic county: who lives with whom, and what they can do.
 
 Composition is drawn once and stays; what changes over the months (work, illness, school, insurance,
-allowances) is kept by ``synthetic_snapshots``.
+allowances) is kept by ``snapshots``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.panel.synthetic import Scenario
 
-FOLDER = Path(__file__).parents[2] / "data" / "scenarios"
+FOLDER = Path(__file__).parents[3] / "data" / "scenarios"
 
 
 def test_the_default_scenario_is_what_its_file_says() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from relapse_risk.panel.synthetic_people import DISEASES, People
-from relapse_risk.panel.synthetic_population import HOUSING, INSURANCE, OUTCOMES, POST, SCHOOLING, WATER
-from relapse_risk.panel.synthetic_scene import NO_DAY, Ints, Ledger, Scene, draw_delays, first_day, last_day
-from relapse_risk.panel.synthetic_state import Happening
-from relapse_risk.panel.synthetic_step import CLAIM_FLOOR_YUAN, CLAIM_SHARE
+from relapse_risk.panel.synthetic.people import DISEASES, People
+from relapse_risk.panel.synthetic.population import HOUSING, INSURANCE, OUTCOMES, POST, SCHOOLING, WATER
+from relapse_risk.panel.synthetic.scene import NO_DAY, Ints, Ledger, Scene, draw_delays, first_day, last_day
+from relapse_risk.panel.synthetic.state import Happening
+from relapse_risk.panel.synthetic.step import CLAIM_FLOOR_YUAN, CLAIM_SHARE
 
 # Median delay of a department against the county's median, and the share of cases it pushes at all.
 _DELAY_FACTOR = {"医保": 1.4, "卫健": 1.0, "人社": 2.2, "教育": 1.0, "住建": 1.3, "水利": 0.5, "应急": 0.6}

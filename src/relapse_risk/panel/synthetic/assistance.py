@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_population import POST, SLOTS
-from relapse_risk.panel.synthetic_register import LACKS_GUARANTEE, POOR, Register, Spell
-from relapse_risk.panel.synthetic_scene import (
+from relapse_risk.panel.synthetic.population import POST, SLOTS
+from relapse_risk.panel.synthetic.register import LACKS_GUARANTEE, POOR, Register, Spell
+from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
     Ints,
     Ledger,
@@ -18,8 +18,8 @@ from relapse_risk.panel.synthetic_scene import (
     first_day,
     last_day,
 )
-from relapse_risk.panel.synthetic_snapshots import has_loan
-from relapse_risk.panel.synthetic_state import NEVER, POST_TERM_MONTHS
+from relapse_risk.panel.synthetic.snapshots import has_loan
+from relapse_risk.panel.synthetic.state import NEVER, POST_TERM_MONTHS
 from relapse_risk.panel.tables import RISK_TYPES
 
 _CLASS_AND_DEPT = {

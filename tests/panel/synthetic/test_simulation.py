@@ -11,7 +11,7 @@ import pytest
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.panel.schema import ITEM_SEPARATOR, ColumnType, Need
 from relapse_risk.panel.synthetic import Scenario, SyntheticCounty, simulate
-from relapse_risk.panel.synthetic_scenario import DrawnEvents
+from relapse_risk.panel.synthetic.scenario import DrawnEvents
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.windows import add_months, month_end, month_index
 

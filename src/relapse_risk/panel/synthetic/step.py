@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_population import INSURANCE, LOCAL, OUTCOMES, POST, SLOTS, Singles
-from relapse_risk.panel.synthetic_state import (
+from relapse_risk.panel.synthetic.population import INSURANCE, LOCAL, OUTCOMES, POST, SLOTS, Singles
+from relapse_risk.panel.synthetic.state import (
     NEVER,
     NOTICE_MONTHS,
     POST_TERM_MONTHS,

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_members import school_of
-from relapse_risk.panel.synthetic_population import (
+from relapse_risk.panel.synthetic.members import school_of
+from relapse_risk.panel.synthetic.population import (
     HOUSING,
     INSURANCE,
     LOCAL,
@@ -17,7 +17,7 @@ from relapse_risk.panel.synthetic_population import (
     SLOTS,
     WATER,
 )
-from relapse_risk.panel.synthetic_scene import (
+from relapse_risk.panel.synthetic.scene import (
     SCHEME_VERSION,
     Floats,
     Ints,

@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic_history import History
-from relapse_risk.panel.synthetic_population import Population, Villages
-from relapse_risk.panel.synthetic_scenario import Scenario
-from relapse_risk.panel.synthetic_state import Happening, World
+from relapse_risk.panel.synthetic.history import History
+from relapse_risk.panel.synthetic.population import Population, Villages
+from relapse_risk.panel.synthetic.scenario import Scenario
+from relapse_risk.panel.synthetic.state import Happening, World
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.windows import month_index
 

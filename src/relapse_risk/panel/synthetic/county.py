@@ -7,8 +7,8 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from relapse_risk.panel.synthetic_register import Register
-from relapse_risk.panel.synthetic_scene import (
+from relapse_risk.panel.synthetic.register import Register
+from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
     Ints,
     Ledger,
