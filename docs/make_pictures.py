@@ -58,7 +58,9 @@ COLUMNS = (
 WIDTH = sum(column.width for column in COLUMNS) + 2 * MARGIN
 
 # What is not torn apart at the end of a line: figures, codes, and marks with what they open or close.
-_PIECES = re.compile(r"(?:（[^（）]{1,3}）|[（“《]*(?:[A-Za-z0-9.%+\-–]+|[^（“《]))[）”》、，；。：％%元天]*")
+_PIECES = re.compile(
+    r"(?:（[^（）]{1,3}）|[（“《]*(?:[A-Za-z0-9.%+\-–]+|[^（“《]))[）”》、，；。：％%元天]*|."
+)
 
 
 class Sheet:
@@ -107,6 +109,7 @@ class Sheet:
             color=colour,
             ha=align,
             va="center_baseline",
+            parse_math=False,
         )
 
     def fill(self, x: float, y: float, width: float, height: float, colour: str) -> None:

@@ -19,17 +19,20 @@ from relapse_risk.config import CohortConfig, Experiment, LabelConfig
 from relapse_risk.explain.attribute import attribute
 from relapse_risk.explain.reasons import make_reasons
 from relapse_risk.features.build import build_features
-from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.labels import make_labels
 from relapse_risk.modeling.store import save_model
 from relapse_risk.modeling.training import TrainedModel
+from relapse_risk.outputs.standing import hits_since
 from relapse_risk.outputs.visit_list import ListSettings, make_visit_list
 from relapse_risk.outputs.write_list import write_visit_list
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.schema import Column, ColumnType
+from relapse_risk.panel.store import Store
+from relapse_risk.panel.synthetic import Scenario, simulate
 from relapse_risk.panel.tables import TABLE_BY_NAME, TABLES
 from relapse_risk.pipeline import train
 from relapse_risk.rules.apply import apply_rules
+from relapse_risk.runs import ListOptions, write_features, write_rule_hits, write_visit_lists
 
 Alter = Callable[[Panel, date], Panel]
 NEVER = date(1999, 9, 9)
@@ -114,10 +117,12 @@ def told_on(panel: Panel, model: TrainedModel, day: date, folder: Path) -> dict[
     hits = apply_rules(matrix)
     scores = model.predict_risk(matrix)
     attributions = attribute(model, matrix)
+    since = hits_since(panel, hits)
     told = {
         "households": matrix.index.write_csv().encode(),
         "parameters": matrix.parameters.write_csv().encode(),
         "rule hits": hits.states.tobytes(),
+        "hits since": since.write_csv().encode(),
         "risk": scores.risk.tobytes(),
         "ranking": scores.ranking.tobytes(),
         "score": scores.score.tobytes(),
@@ -127,27 +132,21 @@ def told_on(panel: Panel, model: TrainedModel, day: date, folder: Path) -> dict[
     for language in ("zh", "en"):
         reasons = make_reasons(matrix, attributions, hits, language=language)
         told[f"reasons {language}"] = reasons.frame.write_csv().encode()
-        told |= lists_of(panel, model, matrix, ListSettings(language=language), folder / language)
-    without_model = make_visit_list(matrix, hits, None, 30, panel=panel)
-    told |= {f"no model {path.name}": path.read_bytes() for path in write_visit_list(without_model, folder)}
+        for given in (scores, None):
+            made = make_visit_list(
+                matrix,
+                hits,
+                given,
+                150,
+                panel=panel,
+                explain=None if given is None else lambda rows: attribute(model, rows),
+                settings=ListSettings(language=language),
+                hit_since=since,
+            )
+            what = f"{language} list with{'' if given else 'out'} a model"
+            written = write_visit_list(made, folder / what)
+            told |= {f"{what} {path.name}": path.read_bytes() for path in written}
     return told
-
-
-def lists_of(
-    panel: Panel, model: TrainedModel, matrix: FeatureMatrix, settings: ListSettings, folder: Path
-) -> dict[str, bytes]:
-    made = make_visit_list(
-        matrix,
-        apply_rules(matrix),
-        model.predict_risk(matrix),
-        150,
-        panel=panel,
-        explain=lambda rows: attribute(model, rows),
-        settings=settings,
-    )
-    return {
-        f"list {settings.language} {path.name}": path.read_bytes() for path in write_visit_list(made, folder)
-    }
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +230,34 @@ def test_rows_recorded_after_the_labels_are_known_change_no_byte_of_a_model(
     )
     assert one.keys() == other.keys()
     assert [name for name in one if one[name] != other[name]] == []
+
+
+def test_where_a_household_moves_later_changes_no_list_of_any_county(tmp_path: Path) -> None:
+    """Nor does a county that joins later: each county is judged with the households it had on the date."""
+    two = simulate(120, 36, Scenario(n_counties=2), seed=3, oracle_dates=(), hazard_paths=0).panel()
+    first, second = two.tables["household"]["county_code"].unique().sort().to_list()
+    day, later = date(2021, 6, 30), date(2021, 9, 1)
+    at_home = two.tables["household"].filter(pl.col("county_code") == first).unique("household_id")
+    moved = at_home.sort("household_id").head(9).with_columns(recorded_on=pl.lit(later))
+    newcomers = moved.with_columns(
+        household_id=pl.concat_str(pl.lit("9"), "household_id"), county_code=pl.lit("999999")
+    )
+    rows = [two.tables["household"], moved.with_columns(county_code=pl.lit(second)), newcomers]
+    other = Panel({**two.tables, "household": pl.concat(rows)})
+    told = []
+    for name, given in (("before", two), ("after", other)):
+        store, out = tmp_path / name / "store", tmp_path / name
+        Store(store).commit(given)
+        write_features(store, [day, date(2021, 3, 31)], out / "features.parquet")
+        write_rule_hits(store, day, out / "rules")
+        lists = write_visit_lists(store, None, day, out / "list", ListOptions(20, ListSettings()))
+        told.append(
+            {
+                "features": (out / "features.parquet").read_bytes(),
+                "rules": (out / "rules" / "rule_hits.parquet").read_bytes(),
+                "lists": [c.listed.drop("list_id").write_csv() for c in lists.counties],
+                "waiting": [c.waiting.drop("list_id").write_csv() for c in lists.counties],
+            }
+        )
+    assert len(told[0]["lists"]) == 2
+    assert [name for name in told[0] if told[0][name] != told[1][name]] == []

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,10 +14,10 @@ import pandas as pd
 import polars as pl
 
 from relapse_risk.config import Experiment
-from relapse_risk.errors import MachineError
 from relapse_risk.evaluation.intervals import LEVEL
 from relapse_risk.evaluation.notices import Notice
 from relapse_risk.evaluation.records import ALL_ORIGINS, Record
+from relapse_risk.files import parquet_bytes, write_together
 
 MANIFEST_FILE = "manifest.json"
 _POOLED_COLUMNS = (
@@ -154,10 +152,10 @@ class BacktestResult:
             "metrics.json": _json(self.records),
             "summary.md": summary_markdown(self).encode(),
             "reliability.csv": self.reliability.write_csv(include_bom=True).encode(),
-            "scores.parquet": _parquet(self.scores),
+            "scores.parquet": parquet_bytes(self.scores),
         }
         files[MANIFEST_FILE] = _json(self._manifest(files))
-        return _written(files, out)
+        return write_together(files, out)
 
     def _manifest(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         evaluation = self.experiment.evaluation
@@ -183,34 +181,3 @@ class BacktestResult:
 def _json(payload: Sequence[object] | Mapping[str, object]) -> bytes:
     text = json.dumps(payload, ensure_ascii=False, indent=1, allow_nan=False, default=str)
     return f"{text}\n".encode()
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def _written(files: Mapping[str, bytes], out: Path) -> tuple[Path, ...]:
-    """Write everything beside its place first, then move it in, in order."""
-    staged: list[Path] = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            staged.append(out / f".{name}.{os.getpid()}.writing")
-            staged[-1].write_bytes(data)
-        for path, name in zip(staged, files, strict=True):
-            path.replace(out / name)
-    except OSError as error:
-        raise MachineError(
-            "RR604",
-            str(out),
-            f"could not write ({error.strerror or error})",
-            "a folder with space that may be written to",
-            "Free space or correct the permission, then run again",
-            zh=f"无法写入“{out}”，请检查磁盘空间和权限后重试。",
-        ) from error
-    finally:
-        for path in staged:
-            path.unlink(missing_ok=True)
-    return tuple(out / name for name in files)
