@@ -163,3 +163,10 @@ def test_directions_agree_with_the_direction_of_what_they_compare() -> None:
             assert entry.direction is not Direction.RAISES_RISK
         if entry.family == "spending":
             assert entry.direction is not Direction.LOWERS_RISK
+
+
+def test_a_label_names_the_unit_where_that_says_more() -> None:
+    """An axis in yuan says so; a yes or no, a level or a count needs no unit."""
+    assert CATALOG["oop_12m_yuan"].label.zh == f"{CATALOG['oop_12m_yuan'].zh}（元）"
+    assert CATALOG["oop_12m_yuan"].label.en == f"{CATALOG['oop_12m_yuan'].en} (yuan)"
+    assert CATALOG["water_safe"].label.zh == CATALOG["water_safe"].zh

@@ -64,7 +64,7 @@ R05 = Rule(
 
 R07 = Rule(
     code="R07",
-    zh="因病预警（脱贫户、监测户）",
+    zh="因病预警（脱贫户或监测户）",
     en="medical alert (lifted or registered)",
     categories=(RuleCategory.UNSTABLE, RuleCategory.SEVERE),
     applies=_IS_ALERTED_EARLY,

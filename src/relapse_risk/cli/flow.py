@@ -1,0 +1,189 @@
+"""The verbs of the main flow."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relapse_risk.cli.options import (
+    AsOf,
+    ExperimentFile,
+    ModelDir,
+    Out,
+    Store,
+    experiment_of,
+    mapping_of,
+    open_project,
+    store_of,
+)
+from relapse_risk.terminal import console, errors_shown, print_backtest, progress
+
+if TYPE_CHECKING:
+    from relapse_risk.vocabulary import Language
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    households: Annotated[int, typer.Option(min=400, help="Households of the synthetic county.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Same seed, same county.")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="Project folder to make.")] = Path("demo"),
+) -> None:
+    """Run the whole flow on a synthetic county, and say what came out.
+
+    Example: relapse-risk demo --households 2000 --out demo
+    """
+    from relapse_risk.demo import run_demo
+
+    with errors_shown():
+        run_demo(households, seed, out)
+
+
+@app.command()
+def simulate(
+    households: Annotated[int, typer.Option(min=1)],
+    months: Annotated[int, typer.Option(min=15)],
+    out: Out,
+    scenario: Annotated[str, typer.Option(help="NAME under data/scenarios/, or a path.")] = "hebei_like",
+    seed: int = 0,
+) -> None:
+    """Write raw exports of a synthetic county, and the truth apart in OUT/truth/.
+
+    Example: relapse-risk simulate --households 5000 --months 72 --out county
+    """
+    from relapse_risk.runs import simulate_exports
+
+    with errors_shown(), progress("simulate") as show:
+        files = simulate_exports(households, months, scenario, seed, out, show)
+    console().print(f"{len(files)} exports → {out}, the truth apart → {out / 'truth'}")
+
+
+@app.command()
+def ingest(
+    sources: Annotated[list[Path], typer.Argument(help="Folders or files: csv, xlsx, parquet.")],
+    store: Store = None,
+    mapping: Annotated[Path | None, typer.Option(help="data/mappings/NAME.toml for other systems.")] = None,
+) -> None:
+    """Read, validate and store exports; rejected rows come back as files.
+
+    Example: relapse-risk ingest county --store data/store
+    """
+    from relapse_risk.panel.ingest import ingest as ingest_exports
+
+    with errors_shown():
+        with progress("ingest") as show:
+            report = ingest_exports(sources, store_of(store), mapping_of(mapping), on_progress=show)
+        for line in report.summary_lines(open_project().language):
+            console().print(line, markup=False)
+
+
+@app.command()
+def train(
+    store: Store = None,
+    experiment: ExperimentFile = None,
+    models: Annotated[Path | None, typer.Option("--models", help="Where model directories go.")] = None,
+    known_on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Read labels as known on this day; today's data if absent."),
+    ] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Guard to override, by code; said on the card.")
+    ] = None,
+) -> None:
+    """Train a model with its backtest and guards; write MODELS/NAME/VERSION/ and an MLflow run.
+
+    Example: relapse-risk train --store data/store --experiment experiments/default.toml
+    """
+    from relapse_risk.pipeline import open_store, train_and_track
+
+    project = open_project()
+    with errors_shown():
+        with progress("train") as show:
+            trained = train_and_track(
+                open_store(store_of(store)),
+                experiment_of(experiment),
+                models or project.models,
+                project.tracking_uri,
+                known_on=known_on.date() if known_on else None,
+                accepted_guards=tuple(accept or ()),
+                on_progress=show,
+            )
+        console().print(f"model → {trained.folder}   MLflow run {trained.run_id}")
+
+
+@app.command()
+def backtest(
+    out: Out,
+    store: Store = None,
+    experiment: ExperimentFile = None,
+    truth: Annotated[Path | None, typer.Option(help="truth/ of a synthetic county, for the oracle.")] = None,
+) -> None:
+    """Judge rules, baselines and model forward in time, at equal visits.
+
+    Example: relapse-risk backtest --store data/store --out outputs/backtest
+    """
+    from relapse_risk.pipeline import backtest as run
+    from relapse_risk.pipeline import open_store
+
+    with errors_shown():
+        with progress("backtest") as show:
+            result = run(open_store(store_of(store)), experiment_of(experiment), truth, show)
+        result.write(out)
+        print_backtest(result.pooled)
+        for note in (*result.alarms, *result.notes):
+            console().print(f"! {note}", markup=False)
+        console().print(f"→ {out}")
+
+
+@app.command()
+def score(as_of: AsOf, out: Out, store: Store = None, model: ModelDir = None) -> None:
+    """Score every household: risk by horizon, score, strongest contributions (Parquet).
+
+    Example: relapse-risk score --store data/store --as-of 2024-12-31 --out outputs/scores
+    """
+    from relapse_risk.pipeline import find_model
+    from relapse_risk.runs import write_scores
+
+    with errors_shown():
+        folder = find_model(model, open_project().models)
+        with progress("score") as show:
+            n = write_scores(store_of(store), folder, as_of.date(), out, show)
+        console().print(f"{n} households scored by {folder} → {out}")
+
+
+@app.command("visit-list")
+def visit_list(
+    as_of: AsOf,
+    capacity: Annotated[int, typer.Option(min=1, help="Visits per county.")],
+    out: Out,
+    store: Store = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model directory, `none` for rules only; the newest if absent.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="zh or en")] = "zh",
+    force: Annotated[bool, typer.Option("--force", help="Keep an earlier list aside.")] = False,
+) -> None:
+    """Write one prioritised visit list per county, with a manifest.
+
+    Example: relapse-risk visit-list --store data/store --as-of 2024-12-31 --capacity 200 --out outputs/list
+    """
+    from relapse_risk.outputs.visit_list import ListSettings
+    from relapse_risk.pipeline import find_model
+    from relapse_risk.runs import ListOptions, write_visit_lists
+
+    project = open_project()
+    with errors_shown():
+        folder = None if model == "none" else find_model(model, project.models)
+        language: Language = "en" if lang == "en" else "zh"
+        settings = ListSettings(project.model_share, project.audit_share, language=language)
+        options = ListOptions(capacity, settings, is_forced=force)
+        with progress("visit-list") as show:
+            lists = write_visit_lists(store_of(store), folder, as_of.date(), out, options, show)
+        for county in lists.counties:
+            for line in county.summary_lines(language):
+                console().print(line, markup=False)
+        console().print(f"→ {out}")

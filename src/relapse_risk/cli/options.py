@@ -1,0 +1,73 @@
+"""Options that several verbs share, and what they stand for."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from relapse_risk.config import Experiment, Mapping, Project
+
+Store = Annotated[
+    Path | None, typer.Option("--store", help="Store of the panel; from relapse.toml if absent.")
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+AsOf = Annotated[
+    datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Last knowable day, inclusive: 2024-12-31.")
+]
+ModelDir = Annotated[
+    str | None, typer.Option("--model", help="Model directory; the newest in models/ if absent.")
+]
+ExperimentFile = Annotated[Path | None, typer.Option("--experiment", help="experiments/NAME.toml")]
+
+
+def open_project() -> Project:
+    """Return the project of the working folder, or the defaults where it has no relapse.toml."""
+    from relapse_risk.config import Project, load
+
+    path = Path("relapse.toml")
+    return load(path, Project) if path.exists() else Project()
+
+
+def store_of(path: Path | None) -> Path:
+    """Return the store named, or the project's."""
+    return path or open_project().store
+
+
+def experiment_of(path: Path | None) -> Experiment:
+    """Return the experiment of a file, or the project's."""
+    from relapse_risk.config import Experiment, load
+
+    return load(path or open_project().experiment, Experiment)
+
+
+def mapping_of(path: Path | None) -> Mapping | None:
+    """Return the mapping of a file, if one is named."""
+    from relapse_risk.config import Mapping, load
+
+    return load(path, Mapping) if path else None
+
+
+def echo_json(payload: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(payload, ensure_ascii=False, indent=2))
+
+
+def cells(row: dict[str, Any], names: str) -> tuple[Any, ...]:
+    """Return the cells of a row by their names, separated by blanks."""
+    return tuple(row[name] for name in names.split())
+
+
+def needed(value: Any, option: str) -> Any:
+    """Return an option's value, or say that it is missing."""
+    if value:
+        return value
+    from relapse_risk.errors import ConfigurationError
+
+    raise ConfigurationError(
+        "RR203", option, "not given", "a value", "Add it; --help shows an example", zh=f"缺少参数 {option}。"
+    )

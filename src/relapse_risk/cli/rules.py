@@ -1,0 +1,52 @@
+"""The verb ``rules`` and what stands under it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relapse_risk.cli.options import Store, cells, echo_json, needed, store_of
+from relapse_risk.terminal import console, errors_shown, print_table, progress
+
+app = typer.Typer(help="Apply the monitoring rules, or list them.", invoke_without_command=True)
+
+
+@app.callback()
+def rules(
+    context: typer.Context,
+    as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"])] = None,
+    out: Annotated[Path | None, typer.Option("--out")] = None,
+    store: Store = None,
+) -> None:
+    """Apply every rule to every household: hit, no hit, or cannot judge.
+
+    Example: relapse-risk rules --store data/store --as-of 2024-12-31 --out outputs/rules
+    """
+    if context.invoked_subcommand:
+        return
+    from relapse_risk.runs import write_rule_hits
+
+    with errors_shown():
+        as_of_date, folder = needed(as_of, "--as-of").date(), needed(out, "--out")
+        with progress("rules") as show:
+            summary = write_rule_hits(store_of(store), as_of_date, folder, show)
+        rows = summary.select("code", "zh", "category", "hit", "no_hit", "cannot_judge").rows()
+        print_table(f"规则 {as_of_date}", ("代码", "规则", "类别", "命中", "未命中", "无法判断"), rows)
+        console().print(f"→ {folder}")
+
+
+@app.command("list")
+def rules_list(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """List the rules with their category, legal basis and parameters."""
+    from relapse_risk.rules.catalog import list_rules
+
+    rows = list_rules()
+    if as_json:
+        echo_json(rows)
+    else:
+        print_table(
+            "规则 rules", ("code", "zh", "en", "cat."), [cells(r, "code zh en category") for r in rows]
+        )
