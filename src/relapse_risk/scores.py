@@ -31,6 +31,10 @@ class RuleHits:
     codes: tuple[str, ...]
     states: NDArray[np.int8]
 
+    def __repr__(self) -> str:
+        hit = int((self.states == HIT).any(axis=1).sum())
+        return f"RuleHits({self.index.height} rows x {len(self.codes)} rules, {hit} rows with a hit)"
+
     def state(self, code: str) -> NDArray[np.int8]:
         """Return the states of one rule, shape ``(n_rows,)``."""
         return self.states[:, self.codes.index(code)]
@@ -70,6 +74,10 @@ class RiskScores:
     horizons_months: tuple[int, ...]
     risk: NDArray[np.float64]
     ranking: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        horizons = ", ".join(str(months) for months in self.horizons_months)
+        return f"RiskScores({self.index.height} rows, risk within {horizons} months)"
 
     @property
     def headline(self) -> NDArray[np.float64]:

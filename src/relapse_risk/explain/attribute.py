@@ -54,6 +54,9 @@ class Attributions:
     def __len__(self) -> int:
         return self.index.height
 
+    def __repr__(self) -> str:
+        return f"Attributions({len(self)} rows x {len(self.features)} features)"
+
     def column(self, name: str) -> Array:
         """Return one feature's contributions, shape ``(n_rows,)``."""
         return self.values[:, self.features.position(name)]

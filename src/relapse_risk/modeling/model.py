@@ -43,6 +43,12 @@ class TrainedModel:
     reliability: pl.DataFrame
     metadata: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return (
+            f"TrainedModel({self.name!r}, {self.experiment.model.kind}, {len(self.features)} features, "
+            f"horizons {', '.join(map(str, self.horizons_months))} months)"
+        )
+
     @property
     def name(self) -> str:
         """Name of the experiment: the model's directory."""

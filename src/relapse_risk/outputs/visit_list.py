@@ -103,7 +103,13 @@ class CountyList:
             f"({', '.join(f'{self.counts[name]} {name}' for name in _COUNTS)}), "
             f"{self.waiting.height} waiting, capacity {self.counts['capacity']}",
         )
-        return [text.text(language) for text in (summary, *self.messages)]
+        settled = Bilingual(
+            f"其中{self.counts['settled']}户近期已核实且有措施在实施，排在同级之后，不占走访容量",
+            f"{self.counts['settled']} of them were verified lately and have measures under way: they stand "
+            "last in their tier and use no capacity",
+        )
+        said = (summary, *((settled,) if self.counts["settled"] else ()), *self.messages)
+        return [text.text(language) for text in said]
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,13 @@ class VisitList:
 
     def __len__(self) -> int:
         return sum(county.listed.height for county in self.counties)
+
+    def __repr__(self) -> str:
+        waiting = sum(county.waiting.height for county in self.counties)
+        return (
+            f"VisitList({len(self)} households in {len(self.counties)} counties, {waiting} waiting, "
+            f"as of {self.as_of_date})"
+        )
 
     @property
     def messages(self) -> tuple[Bilingual, ...]:
