@@ -22,6 +22,7 @@ from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.labels import make_labels
 from relapse_risk.modeling.store import next_version, save_model
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
+from relapse_risk.outputs.manifest import sha256_of
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Truth, read_truth
@@ -176,7 +177,10 @@ def train_and_track(
         folder,
         tracking_uri=tracking_uri,
         metrics_by_origin=result.metrics_by_origin("model"),
-        hashes={"store": str(panel.provenance.get("data_sha256", ""))},
+        hashes={
+            "store": str(panel.provenance.get("data_sha256", "")),
+            "experiment": sha256_of(experiment.model_dump(mode="json")),
+        },
         tags={"overridden_guards": ",".join(notice.code for notice in result.alarm_notices)},
     )
     return Trained(model, folder, run_id, result)

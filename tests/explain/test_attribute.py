@@ -151,3 +151,16 @@ def test_only_a_household_with_one_row_is_explained(household: str) -> None:
     twice = FeatureMatrix(index, FEATURES, matrix.values)
     with pytest.raises(ContractError, match="RR472"):
         explain_household(Attributions(index, FEATURES, np.zeros((2, 4)), np.zeros(2)), twice, household)
+
+
+@pytest.mark.filterwarnings("ignore")  # shap's own plots use what matplotlib will drop
+def test_shap_plots_take_the_contributions_as_they_are(model: Model, data) -> None:
+    """Values, base and names reach shap's own Explanation; other rows are refused."""
+    matrix = matrix_of(data[0][:20])
+    attributions = attribute(model, matrix)
+    explanation = attributions.to_shap(matrix, "en")
+    np.testing.assert_array_equal(explanation.values, attributions.values)
+    np.testing.assert_array_equal(explanation.base_values, attributions.base)
+    assert explanation.feature_names == [f.en for f in FEATURES]
+    with pytest.raises(ContractError, match="RR471"):
+        attributions.to_shap(matrix.rows(np.arange(5)))

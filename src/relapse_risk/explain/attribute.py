@@ -24,6 +24,8 @@ from relapse_risk.rules.phrases import NOT_KNOWN
 from relapse_risk.vocabulary import Language
 
 if TYPE_CHECKING:
+    import shap
+
     from relapse_risk.modeling.model import TrainedModel
 
 Array = NDArray[np.float64]
@@ -66,6 +68,30 @@ class Attributions:
         positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
         return Attributions(
             self.index[positions], self.features, self.values[positions], self.base[positions]
+        )
+
+    def to_shap(self, matrix: FeatureMatrix, language: Language = "zh") -> shap.Explanation:
+        """Return the contributions as shap's own plots take them, features named in a language.
+
+        Parameters
+        ----------
+        matrix : FeatureMatrix
+            The rows that were explained; gives the values shown beside the contributions.
+        language : {"zh", "en"}
+
+        Raises
+        ------
+        ContractError
+            RR471 where the matrix has other rows.
+        """
+        import shap
+
+        _check_rows(self, matrix)
+        return shap.Explanation(
+            self.values,
+            base_values=self.base,
+            data=matrix.select(self.features.names).values,
+            feature_names=[f.zh if language == "zh" else f.en for f in self.features],
         )
 
     def to_pandas(self) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from relapse_risk.errors import ConfigurationError
+from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.read import read_exports
 from relapse_risk.panel.synthetic import SyntheticCounty, read_truth, simulate, write_exports, write_truth
 from relapse_risk.panel.tables import TABLE_BY_NAME
@@ -68,3 +70,13 @@ def test_truth_is_written_and_read_apart(county: SyntheticCounty, tmp_path: Path
 def test_missing_truth_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"RR222.*oracle\.parquet"):
         read_truth(tmp_path)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_clean_export_is_accepted_to_the_last_row(seed: int, tmp_path: Path) -> None:
+    """Nothing the simulation writes breaks a check of its own toolkit."""
+    county = simulate(1500, 60, seed=seed, oracle_dates=[], hazard_paths=0)
+    write_exports(county, tmp_path / "exports")
+    report = ingest(tmp_path / "exports", tmp_path / "store", today=date(2025, 12, 31))
+
+    assert {name: counts.rejected for name, counts in report.counts.items() if counts.rejected} == {}

@@ -221,7 +221,7 @@ def _clear(
     rng: np.random.Generator,
 ) -> list[Spell]:
     n = len(rows)
-    started, county_on = first_day(month) + rng.integers(0, 9, n), first_day(month) + rng.integers(15, 28, n)
+    started, county_on = first_day(month) + rng.integers(0, 6, n), first_day(month) + rng.integers(15, 28, n)
     natural = rng.random(n) < 0.2
     ledger.add(
         n,

@@ -1,0 +1,138 @@
+"""The verbs of the main flow on a small county, and what they say to wrong calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from relapse_risk.cli import app
+
+EXPERIMENT = """
+name = "small"
+[model]
+n_estimators = 30
+num_leaves = 7
+[evaluation]
+capacities = [0.1]
+bootstrap_replicates = 50
+[evaluation.origins]
+dates = [2022-09-30]
+"""
+POLICIES = {"random", "rules", "best_indicator", "logistic", "model", "rules+model", "oracle"}
+RECORD_KEYS = {
+    "policy", "origin", "capacity", "n", "events", "roc_auc", "pr_auc", "brier", "precision_at_capacity",
+    "recall_at_capacity",
+}  # fmt: skip
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with exports, a store and an experiment."""
+    root = tmp_path_factory.mktemp("cli")
+    done = run("simulate", "--households", 700, "--months", 60, "--seed", 3, "--out", root / "exports")
+    assert done.exit_code == 0, done.output
+    done = run("ingest", root / "exports", "--store", root / "store")
+    assert done.exit_code == 0, done.output
+    (root / "small.toml").write_text(EXPERIMENT, encoding="utf-8")
+    return root
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow warns of its own dependencies
+def test_the_main_flow_verb_by_verb(county: Path) -> None:
+    store = ("--store", county / "store")
+    day = ("--as-of", "2023-12-31")
+    out = county / "out"
+    small = ("--experiment", county / "small.toml")
+    calls = [
+        ("rules", *store, *day, "--out", out / "rules"),
+        ("features", *store, *day, "--out", out / "features" / "f.parquet"),
+        ("backtest", *store, *small, "--truth", county / "exports" / "truth", "--out", out / "backtest"),
+    ]
+    for call in calls:
+        done = run(*call)
+        assert done.exit_code == 0, done.output
+    for folder in ("rules", "features", "backtest"):
+        assert (out / folder / "manifest.json").exists()
+    records = json.loads((out / "backtest" / "metrics.json").read_text(encoding="utf-8"))
+    assert {record["policy"] for record in records} >= POLICIES - {"oracle"}
+    assert all(record.keys() >= RECORD_KEYS for record in records)
+    counts = json.loads((county / "store" / "manifest.json").read_text(encoding="utf-8"))["tables"]
+    for table in counts.values():
+        assert table["read"] == table["accepted"] + table["rejected"] + table["duplicate"]
+
+
+def test_a_list_of_rules_only_appears_whole_and_is_never_overwritten(county: Path) -> None:
+    out = county / "out" / "list"
+    call = (
+        "visit-list",
+        "--store",
+        county / "store",
+        "--as-of",
+        "2023-12-31",
+        "--out",
+        out,
+        "--model",
+        "none",
+    )
+    assert run(*call, "--capacity", 60).exit_code == 0
+    files = {path.name for path in out.iterdir()}
+    assert "manifest.json" in files
+    assert any(name.startswith("走访清单_") for name in files)
+
+    refused = run(*call, "--capacity", 90)
+    assert refused.exit_code == 2
+    assert "RR481" in refused.output
+    assert run(*call, "--capacity", 90, "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "keys"),
+    [
+        ("rules", {"code", "zh", "en", "category", "basis", "params"}),
+        ("features", {"name", "zh", "en", "unit", "family", "direction"}),
+    ],
+)
+def test_catalogues_are_listed_as_json(verb: str, keys: set[str]) -> None:
+    rows = json.loads(run(verb, "list", "--json").output)
+    assert len(rows) >= 14
+    assert all(row.keys() >= keys for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("ingest", "empty"), "RR"),
+        (("ingest", "noise.csv"), "RR"),
+        (("rules", "--store", "nowhere", "--as-of", "2023-12-31", "--out", "o"), "RR"),
+        (("rules", "--store", "{store}", "--as-of", "1990-01-01", "--out", "o"), "RR302"),
+        (
+            ("score", "--store", "{store}", "--as-of", "2023-12-31", "--model", "none_here", "--out", "o"),
+            "RR204",
+        ),
+        (("backtest", "--store", "{store}", "--experiment", "bad.toml", "--out", "o"), "RR213"),
+        (("backtest", "--store", "{store}", "--experiment", "missing.toml", "--out", "o"), "RR211"),
+    ],
+)
+def test_a_wrong_call_says_what_to_do_and_writes_nothing(
+    arguments: tuple[str, ...], code: str, county: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "noise.csv").write_bytes(b"\xff\x00\x81\x90nothing here")
+    (tmp_path / "bad.toml").write_text('name = "x"\nmisspelt = 1\n', encoding="utf-8")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    done = run(*(argument.replace("{store}", str(county / "store")) for argument in arguments))
+
+    assert done.exit_code == 2, done.output
+    assert f"[{code}" in done.output
+    assert "Expected" in done.output
+    assert "Traceback" not in done.output
+    left = [path for path in tmp_path.rglob("*") if path.name not in before and path.is_file()]
+    assert left == []
