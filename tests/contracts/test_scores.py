@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from relapse_risk.explain.attribute import interval_weights
+from relapse_risk.explain.attribute import interval_contributions, interval_weights
 from relapse_risk.features.build import build_features
 from relapse_risk.labels import make_labels
 from relapse_risk.modeling.store import save_model
@@ -27,7 +27,7 @@ def test_risk_is_a_probability_that_never_falls_with_the_horizon(county) -> None
 
 
 def test_contributions_and_base_add_up_to_the_margin_of_every_interval(county) -> None:
-    parts = county.model.contributions(county.matrix)
+    parts = interval_contributions(county.model, county.matrix)
     margins = county.model.hazard_margins(county.matrix)
     assert parts.shape == (*margins.shape, len(county.model.features) + 1)
     np.testing.assert_allclose(parts.sum(axis=2), margins, rtol=0, atol=1e-9)

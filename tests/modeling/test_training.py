@@ -117,13 +117,6 @@ def test_the_same_inputs_train_the_same_model(train, model) -> None:
     assert again.metadata == model.metadata
 
 
-def test_contributions_add_up_to_the_uncalibrated_margins(model, training_data) -> None:
-    matrix = training_data[0].rows(np.arange(100))
-    shares = model.contributions(matrix)
-    assert shares.shape == (100, 3, len(model.features) + 1)
-    np.testing.assert_allclose(shares.sum(axis=2), model.hazard_margins(matrix), atol=1e-10)
-
-
 def test_a_matrix_with_more_or_reordered_columns_scores_the_same(model, training_data) -> None:
     matrix = training_data[0]
     shuffled = matrix.select(["place", "noise", "labour", "income_gap"])

@@ -127,9 +127,31 @@ def attribute(model: TrainedModel, matrix: FeatureMatrix) -> Attributions:
     values = np.empty((len(matrix), len(model.features)))
     base = np.empty(len(matrix))
     for rows in _chunks(len(matrix)):
-        averaged = _average_over_intervals(model.contributions(matrix.rows(rows)))
+        averaged = _average_over_intervals(interval_contributions(model, matrix.rows(rows)))
         values[rows], base[rows] = averaged[:, :-1], averaged[:, -1]
     return Attributions(matrix.index, model.features, values, base)
+
+
+def interval_contributions(model: TrainedModel, matrix: FeatureMatrix) -> Array:
+    """Return what each feature adds to the uncalibrated log-odds of every interval.
+
+    Returns
+    -------
+    ndarray, shape (n_rows, n_intervals, n_features + 1)
+        The last column is the base; along the last axis the sum is ``model.hazard_margins(matrix)``. Higher
+        means more at risk.
+    """
+    from relapse_risk.explain.treeshap import hazard_contributions
+    from relapse_risk.modeling.baselines import Blend
+    from relapse_risk.modeling.hazard import HazardClassifier
+
+    estimator, values = model.estimator, model.values(matrix)
+    if isinstance(estimator, HazardClassifier):
+        return hazard_contributions(estimator, values)
+    if isinstance(estimator, Blend):
+        logistic = estimator.logistic.hazard_contributions(values)
+        return estimator.blend(hazard_contributions(estimator.hazard, values), logistic)
+    return estimator.hazard_contributions(values)
 
 
 def interval_weights(log_odds: Array) -> Array:

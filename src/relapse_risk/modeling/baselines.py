@@ -280,8 +280,7 @@ class Blend(BaseEstimator):  # type: ignore[misc]
 
     def hazard_margins(self, X: Array) -> Array:  # noqa: N803
         """Return the log-odds of the hazard, shape ``(n, n_intervals)``; higher means more at risk."""
-        boosted, logistic = self.hazard.hazard_margins(X), self.logistic.hazard_margins(X)
-        return self.weight * boosted + (1.0 - self.weight) * logistic
+        return self.blend(self.hazard.hazard_margins(X), self.logistic.hazard_margins(X))
 
     def predict_risk(self, X: Array) -> Array:  # noqa: N803
         """Return the probability of the event by the end of each interval; rising from left to right."""
@@ -289,8 +288,11 @@ class Blend(BaseEstimator):  # type: ignore[misc]
 
     def hazard_contributions(self, X: Array) -> Array:  # noqa: N803
         """Return what each feature adds to the log-odds, and the base in the last column."""
-        boosted = self.hazard.hazard_contributions(X)
-        return self.weight * boosted + (1.0 - self.weight) * self.logistic.hazard_contributions(X)
+        return self.blend(self.hazard.hazard_contributions(X), self.logistic.hazard_contributions(X))
+
+    def blend(self, boosted: Array, logistic: Array) -> Array:
+        """Return the weighted average of what both say of the log-odds, of any shape."""
+        return self.weight * boosted + (1.0 - self.weight) * logistic
 
     def feature_importances(self) -> Array:
         """Return the weighted importances of both, shape ``(n_features,)``."""

@@ -81,17 +81,6 @@ class TrainedModel:
         risk = risk_from_margins(self.calibration.apply(margins))
         return RiskScores(matrix.index, self.horizons_months, risk, risk_from_margins(margins)[:, -1])
 
-    def contributions(self, matrix: FeatureMatrix) -> Array:
-        """Return what each feature adds to the uncalibrated log-odds of every interval.
-
-        Returns
-        -------
-        ndarray, shape (n_rows, n_intervals, n_features + 1)
-            The last column is the base; along the last axis the sum is ``hazard_margins``. Higher means
-            more at risk.
-        """
-        return self.estimator.hazard_contributions(self.values(matrix))
-
     def values(self, matrix: FeatureMatrix) -> Array:
         """Return the model's columns of a matrix, shape ``(n_rows, n_features)``, after checking them."""
         match_features(self.features.names, fingerprints(self.features), matrix.features)
