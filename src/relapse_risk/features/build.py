@@ -15,7 +15,7 @@ from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.panel.panel import KnownPanel, Panel
-from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.thresholds import Threshold, ThresholdTable
 
 _PARAMETER_SCHEMA: dict[str, type[pl.DataType]] = {
     "county_code": pl.String,
@@ -34,6 +34,7 @@ def build_features(
     features: FeatureSet | None = None,
     thresholds: ThresholdTable | None = None,
     households: Sequence[str] | None = None,
+    what_if: Sequence[Threshold] = (),
 ) -> FeatureMatrix:
     """Return the features of every household known on each as-of date.
 
@@ -51,6 +52,8 @@ def build_features(
         The shipped layer, under the panel's own rows; ``ThresholdTable.shipped()`` where not given.
     households : sequence of str, optional
         Return only these; comparisons with peers still run over all households.
+    what_if : sequence of Threshold, optional
+        Laid over everything that is in force, the panel's own rows included.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def build_features(
     indexes, parameters, filled = [], [], 0
     for day in dates:
         known = panel.known_at(day)
-        in_force = known.thresholds(shipped)
+        in_force = known.thresholds(shipped).laid_over(what_if)
         rows = _positions(known, chosen)
         part = values[filled : filled + len(rows)]
         Evaluation(known, in_force, formula_of).compute(formulas, rows, out=part)
