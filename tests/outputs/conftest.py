@@ -208,7 +208,12 @@ def make_list(panel: Panel, matrix: FeatureMatrix, hits: RuleHits, scores: RiskS
     since = hits_since(panel, hits, months_back=3)
 
     def make(
-        capacity: int = 30, language: str = "zh", has_model: bool = True, seed: int = 0, **given: Any
+        capacity: int = 30,
+        language: str = "zh",
+        has_model: bool = True,
+        seed: int = 0,
+        is_per_township: bool = False,
+        **given: Any,
     ) -> VisitList:
         return make_visit_list(
             matrix,
@@ -218,7 +223,9 @@ def make_list(panel: Panel, matrix: FeatureMatrix, hits: RuleHits, scores: RiskS
             panel=panel,
             explain=explain_by_income if has_model else None,
             hit_since=since,
-            settings=ListSettings(language=language, seed=seed, audit_share=0.1),
+            settings=ListSettings(
+                language=language, seed=seed, audit_share=0.1, is_per_township=is_per_township
+            ),
             **given,
         )
 

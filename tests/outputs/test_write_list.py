@@ -33,9 +33,12 @@ def test_files_of_a_list(make_list, tmp_path: Path):
     assert [path.name for path in paths] == [
         LISTED,
         "候补_示范县_2024-06-30.csv",
+        "走访清单_示范县_2024-06-30.xlsx",
         "走访清单_130224_2024-06-30.csv",
         "候补_130224_2024-06-30.csv",
+        "走访清单_130224_2024-06-30.xlsx",
         "说明.txt",
+        "issued.parquet",
         "manifest.json",
     ]
     assert all(path.exists() for path in paths)
@@ -140,6 +143,17 @@ def test_counties_of_one_name_go_by_their_codes(make_list, tmp_path: Path):
     made = make_list()
     twins = replace(made, counties=tuple(replace(c, county_name="一/县") for c in made.counties))
     names = [path.name for path in write_visit_list(twins, tmp_path)]
-    assert names[:2] == ["走访清单_130127_2024-06-30.csv", "走访清单_130224_2024-06-30.csv"]
+    lists = [name for name in names if name.startswith("走访清单") and name.endswith(".csv")]
+    assert lists == ["走访清单_130127_2024-06-30.csv", "走访清单_130224_2024-06-30.csv"]
     alone = replace(made, counties=twins.counties[:1], as_of_date=date(2024, 6, 30))
     assert write_visit_list(alone, tmp_path / "alone")[0].name == "走访清单_一_县_2024-06-30.csv"
+
+
+def test_townships_get_files_of_their_own_with_the_ranks_of_the_county(make_list, tmp_path: Path):
+    """A returned township file is still known by list id and rank."""
+    made = make_list(8, is_per_township=True)
+    write_visit_list(made, tmp_path)
+    whole = read(tmp_path / LISTED)
+    parts = [row for path in tmp_path.glob("走访清单_示范县_第*.csv") for row in read(path)]
+    assert sorted(parts, key=lambda row: int(row["序号"])) == whole
+    assert {row["乡镇"] for row in read(tmp_path / "走访清单_示范县_第1乡_2024-06-30.csv")} == {"第1乡"}

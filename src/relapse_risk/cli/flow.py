@@ -165,9 +165,12 @@ def visit_list(
         str | None, typer.Option(help="Model directory, `none` for rules only; the newest if absent.")
     ] = None,
     lang: Annotated[str, typer.Option(help="zh or en")] = "zh",
+    per_township: Annotated[
+        bool, typer.Option("--per-township", help="Write each township's rows as files of their own, too.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Keep an earlier list aside.")] = False,
 ) -> None:
-    """Write one prioritised visit list per county, with a manifest.
+    """Write one prioritised visit list per county as CSV and workbook, with a manifest.
 
     Example: relapse-risk visit-list --store data/store --as-of 2024-12-31 --capacity 200 --out outputs/list
     """
@@ -179,7 +182,9 @@ def visit_list(
     with errors_shown():
         folder = None if model == "none" else find_model(model, project.models)
         language: Language = "en" if lang == "en" else "zh"
-        settings = ListSettings(project.model_share, project.audit_share, language=language)
+        settings = ListSettings(
+            project.model_share, project.audit_share, language=language, is_per_township=per_township
+        )
         options = ListOptions(capacity, settings, is_forced=force)
         with progress("visit-list") as show:
             lists = write_visit_lists(store_of(store), folder, as_of.date(), out, options, show)

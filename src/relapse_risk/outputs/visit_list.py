@@ -57,6 +57,8 @@ class ListSettings:
     language : {"zh", "en"}
     valid_months : int
         Months after the as-of date until the list expires.
+    is_per_township : bool
+        Write each township's rows as files of their own, too.
     """
 
     model_share: float = 0.2
@@ -64,6 +66,7 @@ class ListSettings:
     seed: int = 0
     language: Language = "zh"
     valid_months: int = 1
+    is_per_township: bool = False
 
 
 @dataclass(frozen=True)

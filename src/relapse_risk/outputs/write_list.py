@@ -1,7 +1,7 @@
-"""Visit lists as files: one CSV per county and one of what waits, a note to read first, and the manifest.
+"""Visit lists as files: a CSV and a workbook per county, what waits, a note to read first, and the manifest.
 
 The CSV holds the list's columns and nothing else, so that it can be sorted, filtered and read back; the
-sentence on what the score is not stands in the note beside it and in the manifest.
+sentence on what the score is not stands in the note beside it, in the workbook and in the manifest.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import polars as pl
+
+from relapse_risk.files import parquet_bytes
 from relapse_risk.outputs.columns import with_headers
 from relapse_risk.outputs.files import csv_bytes, json_bytes, publish
+from relapse_risk.outputs.issued import ISSUED_FILE, issued_rows
 from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
 from relapse_risk.outputs.visit_list import CountyList, VisitList
-from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual
+from relapse_risk.outputs.workbook import LISTED_SHEET, WAITING_SHEET, ListPages, workbook_bytes
+from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 
-_LISTED = Bilingual("走访清单", "visit_list")
-_WAITING = Bilingual("候补", "waiting_list")
 _NOTE = Bilingual("说明.txt", "READ_ME.txt")
 _UNSAFE_IN_NAMES = re.compile(r'[\\/:*?"<>|\s\x00-\x1f]+')
 
@@ -67,8 +72,9 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
     Returns
     -------
     tuple of Path
-        ``走访清单_<county>_<date>.csv`` of each county, ``候补_<county>_<date>.csv`` where rows wait,
-        ``说明.txt`` and, last, ``manifest.json``. English lists have English names.
+        ``走访清单_<county>_<date>.csv`` and ``.xlsx`` of each county (and of each township, where the
+        settings say so), ``候补_<county>_<date>.csv`` where rows wait, ``说明.txt``, ``issued.parquet`` by
+        which returned lists are recognised and, last, ``manifest.json``. English lists have English names.
 
     Raises
     ------
@@ -78,32 +84,70 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
         RR601 where the disk or a permission does not allow it.
     """
     language = visit_list.settings.language
+    note = _note_lines(visit_list)
     files: list[tuple[str, bytes]] = []
-    for county, listed, waiting in _file_names(visit_list):
-        files.append((listed, csv_bytes(with_headers(county.listed, language))))
-        if waiting is not None:
-            files.append((waiting, csv_bytes(with_headers(county.waiting, language))))
-    files.append((_NOTE.text(language), _note(visit_list)))
+    for edition in _editions(visit_list):
+        files.append((edition.listed_file("csv"), csv_bytes(with_headers(edition.listed, language))))
+        if edition.waiting.height:
+            files.append((edition.waiting_file, csv_bytes(with_headers(edition.waiting, language))))
+        pages = ListPages(edition.listed, edition.waiting, note, edition.title)
+        files.append((edition.listed_file("xlsx"), workbook_bytes(pages, language)))
+    files.append((_NOTE.text(language), ("\ufeff" + "".join(f"{line}\r\n" for line in note)).encode()))
+    files.append((ISSUED_FILE, parquet_bytes(issued_rows(visit_list))))
     manifest = json_bytes(manifest_of("visit_list", _contents(visit_list), files))
     return publish(
         [*files, (MANIFEST_FILE, manifest)], out, is_forced=is_forced, replaces=_files_of_earlier_list(out)
     )
 
 
-def _file_names(visit_list: VisitList) -> list[tuple[CountyList, str, str | None]]:
-    """Return each county with the names of its files; counties of one name go by their codes."""
-    language, day = visit_list.settings.language, visit_list.as_of_date
-    names = Counter(_UNSAFE_IN_NAMES.sub("_", county.county_name) for county in visit_list.counties)
-    found: list[tuple[CountyList, str, str | None]] = []
+@dataclass(frozen=True)
+class _Edition:
+    """The files of one county, or of one of its townships."""
+
+    county: CountyList
+    listed: pl.DataFrame
+    waiting: pl.DataFrame
+    place: str
+    day: date
+    language: Language
+
+    def listed_file(self, ending: str) -> str:
+        return f"{LISTED_SHEET.text(self.language)}_{self.place}_{self.day}.{ending}".replace(" ", "_")
+
+    @property
+    def waiting_file(self) -> str:
+        return f"{WAITING_SHEET.text(self.language)}_{self.place}_{self.day}.csv".replace(" ", "_")
+
+    @property
+    def title(self) -> str:
+        return f"{self.place} {self.day} {self.county.list_id}"
+
+
+def _editions(visit_list: VisitList) -> list[_Edition]:
+    """Return what is written of each county; areas of one name go by their codes."""
+    settings, day = visit_list.settings, visit_list.as_of_date
+    names = Counter(_file_name(county.county_name) for county in visit_list.counties)
+    found: list[_Edition] = []
     for county in visit_list.counties:
-        name = _UNSAFE_IN_NAMES.sub("_", county.county_name)
-        place = f"{name if names[name] == 1 else county.county_code}_{day}.csv"
-        waiting = f"{_WAITING.text(language)}_{place}" if county.waiting.height else None
-        found.append((county, f"{_LISTED.text(language)}_{place}", waiting))
+        name = _file_name(county.county_name)
+        place = name if names[name] == 1 else county.county_code
+        found.append(_Edition(county, county.listed, county.waiting, place, day, settings.language))
+        if not settings.is_per_township:
+            continue
+        of_township = pl.concat([county.listed, county.waiting])["township"].unique().sort().to_list()
+        for township in of_township:
+            is_within = pl.col("township") == township
+            listed, waiting = county.listed.filter(is_within), county.waiting.filter(is_within)
+            within = f"{place}_{_file_name(township)}"
+            found.append(_Edition(county, listed, waiting, within, day, settings.language))
     return found
 
 
-def _note(visit_list: VisitList) -> bytes:
+def _file_name(place: str) -> str:
+    return _UNSAFE_IN_NAMES.sub("_", place)
+
+
+def _note_lines(visit_list: VisitList) -> list[str]:
     """Return the note that stands beside the lists: what they are and what the score is not."""
     language = visit_list.settings.language
     lines = [line.text(language) for line in _NOTE_LINES]
@@ -118,7 +162,7 @@ def _note(visit_list: VisitList) -> bytes:
     told = Bilingual("以下参数缺失，相关规则无法判断：", "Rules can't be judged without these parameters: ")
     if visit_list.unknown_parameters:
         lines.append(told.text(language) + "、".join(visit_list.unknown_parameters))
-    return ("\ufeff" + "".join(f"{line}\r\n" for line in lines)).encode()
+    return lines
 
 
 def _contents(visit_list: VisitList) -> dict[str, object]:
@@ -139,8 +183,13 @@ def _contents(visit_list: VisitList) -> dict[str, object]:
         "rules": [dict(row) for row in visit_list.rule_counts],
         "disclaimer": disclaimer(),
         "lists": [
-            {**_list_contents(county), "file": listed, "waiting_file": waiting}
-            for county, listed, waiting in _file_names(visit_list)
+            {
+                **_list_contents(edition.county),
+                "file": edition.listed_file("csv"),
+                "waiting_file": edition.waiting_file if edition.waiting.height else None,
+            }
+            for edition in _editions(visit_list)
+            if edition.listed is edition.county.listed
         ],
     }
 

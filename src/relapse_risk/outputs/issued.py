@@ -1,0 +1,90 @@
+"""The ledger of lists handed out: by it a returned row is recognised, and a list compared with the last one.
+
+``issued.parquet`` stands beside each list. It holds what the toolkit filled in, and what staff are not shown:
+which rows are of the random audit sample and with which probability they were drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from relapse_risk.errors import DataError
+from relapse_risk.outputs.columns import LIST_COLUMNS
+from relapse_risk.outputs.visit_list import VisitList
+
+ISSUED_FILE = "issued.parquet"
+_FOUND_AS = "issued*.parquet"  # also an edition that was kept aside
+
+_COMPUTED = {column.name: column for column in LIST_COLUMNS if column.filled_by == "toolkit"}
+COMPUTED_COLUMNS = tuple(_COMPUTED)
+_EXTRA: dict[str, type[pl.DataType]] = {
+    "as_of_date": pl.Date,
+    "county_code": pl.String,
+    "is_listed": pl.Boolean,
+    "is_audit": pl.Boolean,
+    "inclusion_probability": pl.Float64,
+    "audit_pool_n": pl.Int64,
+}
+_SCHEMA = pl.Schema({name: column.dtype for name, column in _COMPUTED.items()} | _EXTRA)
+
+
+def issued_rows(visit_list: VisitList) -> pl.DataFrame:
+    """Return every row handed out, listed and waiting, with what staff are not shown.
+
+    Returns
+    -------
+    polars.DataFrame
+        The computed columns of the list, ``as_of_date``, ``county_code``, ``is_listed`` (false on the waiting
+        list), ``is_audit``, ``inclusion_probability`` (of audit rows) and ``audit_pool_n`` (households the
+        county's audit sample was drawn from); in the order of the lists.
+    """
+    parts = []
+    for county in visit_list.counties:
+        drawn = county.audit.select("rank", "inclusion_probability")
+        for frame, is_listed in ((county.listed, True), (county.waiting, False)):
+            rows = frame.select(COMPUTED_COLUMNS).join(
+                drawn if is_listed else drawn.clear(), on="rank", how="left", maintain_order="left"
+            )
+            parts.append(
+                rows.with_columns(
+                    as_of_date=visit_list.as_of_date,
+                    county_code=pl.lit(county.county_code),
+                    is_listed=is_listed,
+                    is_audit=pl.col("inclusion_probability").is_not_null(),
+                    audit_pool_n=county.counts["audit_pool"],
+                )
+            )
+    empty = pl.DataFrame(schema=_SCHEMA)
+    return pl.concat([empty, *(part.select(_SCHEMA.names()).cast(_SCHEMA) for part in parts)])
+
+
+def find_issued(folders: Iterable[Path]) -> pl.DataFrame:
+    """Return the rows of every list below some folders, each list once.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Searched with all folders below them; a folder that is not there holds no list.
+
+    Raises
+    ------
+    DataError
+        RR194 where a file is damaged.
+    """
+    frames = [pl.DataFrame(schema=_SCHEMA)]
+    for path in sorted({path for folder in folders for path in folder.rglob(_FOUND_AS)}):
+        try:
+            frames.append(pl.read_parquet(path, columns=_SCHEMA.names()).cast(_SCHEMA))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(
+                "RR194",
+                path.name,
+                "it can't be read, or is not as this version writes it",
+                "the file as it was written beside its list",
+                "Restore it from a backup, or make the list again",
+                zh=f"“{path.name}”无法读取，请从备份恢复或重新生成清单。",
+            ) from error
+    return pl.concat(frames).unique(["list_id", "is_listed", "rank"], keep="first", maintain_order=True)
