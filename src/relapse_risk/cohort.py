@@ -29,7 +29,7 @@ def find_at_risk(
         Its outcomes say what "fine" means.
     cohort : CohortConfig
     thresholds : ThresholdTable, optional
-        The shipped layer, under the panel's own rows.
+        The layers under the panel's own rows; those of the panel where not given.
     household_ids : polars.Series, optional
         Sorted identifiers of the households wanted; all known ones where not given.
 
@@ -47,7 +47,7 @@ def find_at_risk(
     grid = welfare_states(
         known,
         label,
-        known.thresholds(ThresholdTable.shipped() if thresholds is None else thresholds),
+        known.thresholds(thresholds),
         household_ids=households["household_id"],
         ending_after=month_end(now - months),
     )

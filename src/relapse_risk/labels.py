@@ -143,7 +143,7 @@ def make_labels(
     known_on : date
         Outcomes are read from ``panel.known_at(known_on)``; nothing recorded later is used.
     thresholds : ThresholdTable, optional
-        The shipped layer, under the panel's own rows.
+        The layers under the panel's own rows; those of the panel where not given.
     households : sequence of str, optional
         Only these households.
 
@@ -157,14 +157,17 @@ def make_labels(
     ContractError
         RR302 where no household was known on one of the dates.
     """
-    shipped = ThresholdTable.shipped() if thresholds is None else thresholds
     wanted = None if households is None else pl.Series("household_id", sorted(set(households)), pl.String)
     known = panel.known_at(known_on)
     dates = sorted(set(as_of_dates))
     grid = welfare_states(
-        known, label, known.thresholds(shipped), household_ids=wanted, ending_after=min(dates, default=None)
+        known,
+        label,
+        known.thresholds(thresholds),
+        household_ids=wanted,
+        ending_after=min(dates, default=None),
     )
-    parts = [_label_one_date(panel, day, label, cohort, shipped, grid, wanted) for day in dates]
+    parts = [_label_one_date(panel, day, label, cohort, thresholds, grid, wanted) for day in dates]
     return Labels(
         pl.concat([part.index for part in parts]),
         np.concatenate([part.is_at_risk for part in parts]),
@@ -180,7 +183,7 @@ def _label_one_date(
     as_of_date: date,
     label: LabelConfig,
     cohort: CohortConfig,
-    shipped: ThresholdTable,
+    thresholds: ThresholdTable | None,
     grid: WelfareGrid,
     wanted: pl.Series | None,
 ) -> Labels:
@@ -195,7 +198,7 @@ def _label_one_date(
         event, observed = _first_events(state, length)
     else:
         event, observed = _states_at_horizon(state)
-    is_at_risk = find_at_risk(known, label, cohort, shipped, wanted)
+    is_at_risk = find_at_risk(known, label, cohort, thresholds, wanted)
     return Labels(index, is_at_risk, event, observed, label.horizon_months)
 
 

@@ -39,6 +39,11 @@ class RuleHits:
         """Return the states of one rule, shape ``(n_rows,)``."""
         return self.states[:, self.codes.index(code)]
 
+    def truth(self, code: str) -> NDArray[np.float64]:
+        """Return the states of one rule as truth values, shape ``(n_rows,)``: 1, 0, NaN cannot judge."""
+        state = self.state(code)
+        return np.where(state == CANNOT_JUDGE, np.nan, state.astype(np.float64))
+
     def is_hit(self, codes: tuple[str, ...] | None = None) -> NDArray[np.bool_]:
         """Return whether any of ``codes`` (all where not given) is hit, shape ``(n_rows,)``."""
         columns = range(len(self.codes)) if codes is None else [self.codes.index(c) for c in codes]

@@ -131,7 +131,7 @@ def welfare_states(
     label : LabelConfig
         Which outcomes count, and over how many months income is summed.
     thresholds : ThresholdTable
-        In force for ``known`` (``known.thresholds(shipped)``); ``line`` is in yuan per person and year.
+        In force for ``known`` (``known.thresholds()``); ``line`` is in yuan per person and year.
     household_ids : polars.Series, optional
         Only these households; all known ones where not given.
     ending_after : date, optional

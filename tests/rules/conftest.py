@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,13 @@ from relapse_risk.thresholds import ThresholdTable
 
 COUNTY = "130727"
 AS_OF = date(2022, 10, 31)
-GIVEN = {"line": 7300.0, "rural_dpi_prev": 18000.0, "dibao_standard": 6000.0}
+GIVEN = {
+    "line": 7300.0,
+    "rural_dpi_prev": 18000.0,
+    "dibao_standard": 6000.0,
+    "R09.registered_yuan": 6000.0,
+    "R09.other_yuan": 10000.0,
+}
 READ_BY_LISTS = (
     "self_applied",
     "ref_income_to_line",
@@ -28,13 +35,18 @@ READ_BY_LISTS = (
 MakeMatrix = Callable[..., FeatureMatrix]
 
 
-def _parameters(given: Mapping[str, float | None], day: date) -> pl.DataFrame:
+@cache
+def _in_force(day: date) -> dict[str, tuple[float | None, str]]:
     shipped = ThresholdTable.shipped()
-    rows = []
-    for param in shipped.params:
-        row = shipped.in_force(param, COUNTY, day)
-        value = given.get(param, row.value if row else None)
-        rows.append((COUNTY, day, param, value, row.unit if row else "", "test", False))
+    rows = {param: shipped.in_force(param, COUNTY, day) for param in shipped.params}
+    return {param: (row.value, row.unit) for param, row in rows.items() if row is not None}
+
+
+def _parameters(given: Mapping[str, float | None], day: date) -> pl.DataFrame:
+    rows = [
+        (COUNTY, day, param, given.get(param, value), unit, "test", False)
+        for param, (value, unit) in _in_force(day).items()
+    ]
     schema = dict.fromkeys(("county_code", "as_of_date", "param", "value", "unit", "source", "verified"))
     frame = pl.DataFrame(rows, schema=list(schema), orient="row")
     return frame.with_columns(pl.col("value").cast(pl.Float64))

@@ -272,3 +272,118 @@ def test_nothing_of_the_treatment_reaches_a_model() -> None:
     """Rules cause entry to the register, measures and visits: a model that reads them predicts itself."""
     for name in ("is_registered", "active_measure_n", "visit_n", "has_dibao_or_tekun", "self_applied"):
         assert CATALOG[name].role is Role.RULE
+
+
+HURT: Row = {"event_type": "意外", "source_dept": "应急", "event_date": date(2022, 5, 1), "member_id": "A"}
+EARNER: Row = ADULT | {"member_id": "A", "work_status": "离岗", "is_present": False}
+
+
+@pytest.mark.parametrize(
+    ("accident", "member", "expected"),
+    [
+        ({"severity": "死亡"}, EARNER, 1),
+        ({"severity": "中"}, EARNER, 1),
+        ({"severity": "轻"}, EARNER, 0),
+        ({"severity": "重"}, EARNER | {"work_status": "未务工"}, 1),
+        ({"severity": "重"}, EARNER | {"work_status": "未务工", "school_status": "高中或中职"}, 0),
+        ({"severity": "重"}, EARNER | {"work_status": "未务工", "labour_skill": "无劳动力"}, 0),
+        ({"severity": "重"}, EARNER | {"work_status": None, "labour_skill": "无劳动力"}, np.nan),
+        ({"severity": "重", "member_id": None}, EARNER, np.nan),
+        ({"severity": None}, EARNER, np.nan),
+        ({"severity": "重", "event_date": date(2021, 10, 1)}, EARNER, 0),
+    ],
+)
+def test_an_earner_s_accident_is_told_from_anybody_else_s(
+    accident: Row, member: Row, expected: float
+) -> None:
+    """Also where the earner is no longer in the household, and never where nobody knows who was hurt."""
+    matrix = features_of(event=[HURT | accident], member=[ADULT | {"member_id": "B"}, member])
+    assert np.array_equal(matrix.column("accident_earner_n"), [expected], equal_nan=True)
+
+
+def test_losses_count_as_rigid_spending() -> None:
+    period = {"period_end": DAY, "period_months": 12, "n_person": 2.0, "oop_compliant_yuan": 3000.0}
+    loss = HURT | {"amount_yuan": 500.0}
+    flood = loss | {"event_type": "灾害", "amount_yuan": 1500.0}
+    assert value("rigid_12m_yuan", observation=[period], event=[loss, flood]) == 5000
+    assert value("rigid_12m_yuan", observation=[period]) == 3000
+    assert np.isnan(value("loss_12m_yuan", observation=[period]))
+
+
+def _quarters(incomes: list[float], line: float = 7300.0) -> dict[str, list[Row]]:
+    ends = [date(2022, 9, 30), date(2022, 6, 30), date(2022, 3, 31), date(2021, 12, 31)]
+    ends += [date(2021, 9, 30), date(2021, 6, 30), date(2021, 3, 31)]
+    periods = [
+        {"period_end": end, "period_months": 3, "n_person": 1.0, "net_income_yuan": income}
+        for end, income in zip(ends, incomes, strict=False)
+    ]
+    own_line = {"param": "line", "area_code": "13", "effective_from": date(2020, 1, 1), "value": line}
+    return {
+        "observation": periods,
+        "threshold": [own_line | {"source": "test", "verified": True, "unit": "元"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("cleared_on", "expected"),
+    [
+        (date(2022, 9, 1), (4000 + 1000 + 1000 + 1000) / 7000),
+        (date(2022, 6, 1), (1000 + 1000 + 1000 + 2000) / 7000),
+        (date(2022, 7, 1), (1000 + 1000 + 1000 + 2000) / 7000),
+        (date(2022, 3, 1), (1000 + 1000 + 2000 + 3000) / 7000),
+        (date(2022, 2, 1), np.nan),
+        (None, np.nan),
+    ],
+)
+def test_income_at_clearance_is_that_of_the_quarter_before_it(
+    cleared_on: date | None, expected: float
+) -> None:
+    tables = _quarters([4000, 1000, 1000, 1000, 2000, 3000], line=7000)
+    household = {"risk_cleared": True, "cleared_on": cleared_on}
+    found = value("income_to_line_at_clearance", household, **tables)
+    assert np.array_equal([found], [expected], equal_nan=True)
+    assert value("is_cleared", household) == 1
+    assert value("is_cleared") == 0
+
+
+def test_income_a_quarter_ago_is_of_the_twelve_months_then() -> None:
+    assert value("ref_income_pc_12m_3m_ago", **_quarters([4000, 1000, 1000, 1000, 2000])) == 5000
+
+
+@pytest.mark.parametrize(
+    ("member", "premium", "pension"),
+    [
+        ({"premium_subsidised": False, "pension_proxy_paid": False}, 1, 1),
+        ({"premium_subsidised": True, "pension_proxy_paid": True}, 0, 0),
+        ({"premium_subsidised": None, "pension_proxy_paid": None}, np.nan, np.nan),
+        ({"pension_proxy_paid": False, "birth_month": date(1962, 10, 1)}, np.nan, 0),
+        ({"pension_proxy_paid": False, "birth_month": date(1962, 11, 1)}, np.nan, 1),
+        ({"pension_proxy_paid": False, "birth_month": date(2006, 10, 1)}, np.nan, 1),
+        ({"pension_proxy_paid": False, "birth_month": date(2006, 11, 1)}, np.nan, 0),
+        ({"pension_proxy_paid": False, "school_status": "高中或中职"}, np.nan, 0),
+    ],
+)
+def test_who_goes_without_premium_or_pension(member: Row, premium: float, pension: float) -> None:
+    matrix = features_of(member=[ADULT | member])
+    found = [matrix.column(name)[0] for name in ("premium_unsubsidised_n", "pension_unpaid_n")]
+    assert np.array_equal(found, [premium, pension], equal_nan=True)
+    own = features_of(member=[ADULT | {"on_dibao": True, "on_tekun": False} | member])
+    names = ("premium_unsubsidised_allowance_n", "pension_unpaid_allowance_n")
+    assert np.array_equal([own.column(name)[0] for name in names], [premium, pension], equal_nan=True)
+    none = features_of(member=[ADULT | {"on_dibao": False, "on_tekun": False} | member])
+    assert [none.column(name)[0] for name in names] == [0, 0]
+
+
+def test_risks_and_measures_of_the_record() -> None:
+    household = {"risk_types": "因病、缺劳动力"}
+    assert [value(f"is_risk_{risk}", household) for risk in ("ill", "labour", "school")] == [1, 1, 0]
+    assert np.isnan(value("is_risk_ill"))
+    started = {"start_on": date(2022, 1, 1), "recorded_on": DAY}
+    measures = [
+        started | {"measure_type": "健康", "status": "完成"},
+        started | {"measure_type": "教育", "status": "拟定"},
+        started | {"measure_type": "社会帮扶", "status": None},
+    ]
+    names = ("health", "care", "school", "house", "water")
+    matrix = features_of(measure=measures)
+    assert [matrix.column(f"{name}_measure_n")[0] for name in names] == [2, 1, 1, 0, 0]

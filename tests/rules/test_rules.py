@@ -11,8 +11,9 @@ import pytest
 
 from relapse_risk.errors import ContractError
 from relapse_risk.features.catalog import CATALOG
+from relapse_risk.features.expression import parameters_in
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.rules.apply import apply_rules, describe_gaps, missing_fields, summarise
+from relapse_risk.rules.apply import apply_rules, count_not_in_force, describe_gaps, missing_fields, summarise
 from relapse_risk.rules.catalog import RULES, list_rules
 from relapse_risk.rules.measures import measures_table
 from relapse_risk.rules.phrases import hit_phrases
@@ -33,6 +34,98 @@ INCLUDED: Values = {
     "measure_started_n": 0,
     "days_since_inclusion": 40,
 }
+NO_LOSS: Values = {"loss_12m_yuan": 0}
+ACCIDENT: Values = {
+    "accident_12m": 1,
+    "accident_unvalued_n": 0,
+    "accident_earner_n": 0,
+    "accident_loss_12m_yuan": 8000,
+    "net_income_12m_yuan": 40000,
+}
+# Everything about a registered household that may be looked at for clearance.
+CLEARABLE: Values = {
+    "is_registered": 1,
+    "months_since_identified": 8,
+    "ref_income_pc_12m": 9000,
+    "ref_income_pc_12m_3m_ago": 8500,
+    "rigid_12m_yuan": 2000,
+    "net_income_12m_yuan": 40000,
+    "oop_rise_6m_yuan": 0,
+    "uninsured_n": 0,
+    "school_age_absent_n": 0,
+    "house_grade": 1,
+    "water_safe": 1,
+    "outage_days": 0,
+    "food_clothing_ok": 1,
+    "all_no_labour": 0,
+}
+# A cleared household of which no rule R01 to R18 says anything.
+CLEARED: Values = {
+    "is_cleared": 1,
+    "months_since_cleared": 4,
+    "is_lifted": 1,
+    "is_registered": 0,
+    "ref_income_pc_12m": 20000,
+    "net_income_pc_12m": 20000,
+    "income_yoy_change_share": 0,
+    "rigid_12m_yuan": 0,
+    "loss_12m_yuan": 0,
+    "net_income_12m_yuan": 60000,
+    "net_income_prior_12m_yuan": 60000,
+    "member_oop_ytd_max_yuan": 0,
+    "max_stay_oop_yuan": 0,
+    "major_diagnosis_n": 0,
+    "uninsured_n": 0,
+    "school_age_absent_n": 0,
+    "house_grade": 1,
+    "water_safe": 1,
+    "outage_days": 0,
+    "disaster_n": 0,
+    "accident_12m": 0,
+    "epidemic_n": 0,
+    "main_earner_is_idle": 0,
+    "fewer_work_months": 0,
+}
+ENTITLED: Values = {
+    "is_registered": 1,
+    "is_allowance_household": 0,
+    "premium_unsubsidised_n": 0,
+    "premium_unsubsidised_allowance_n": 0,
+    "pension_unpaid_n": 0,
+    "pension_unpaid_allowance_n": 0,
+}
+# A registered household whose record agrees with itself.
+RECORD: Values = {
+    "is_registered": 1,
+    "is_cleared": 0,
+    "months_since_identified": 5,
+    "measure_started_n": 2,
+    "able_labour_n": 1,
+    "active_safety_net_measure_n": 1,
+    "active_other_measure_n": 1,
+    "is_risk_ill": 1,
+    "is_risk_disabled": 0,
+    "is_risk_school": 0,
+    "is_risk_house": 0,
+    "is_risk_water": 0,
+    "is_risk_labour": 0,
+    "oop_12m_yuan": 4000,
+    "major_ill_n": 1,
+    "chronic_n": 0,
+    "labour_share": 0.5,
+    "health_measure_n": 1,
+    "care_measure_n": 0,
+    "school_measure_n": 0,
+    "house_measure_n": 0,
+    "water_measure_n": 0,
+}
+CLEARED_RECORD: Values = RECORD | {
+    "is_registered": 0,
+    "is_cleared": 1,
+    "months_since_identified": 12,
+    "months_since_cleared": 4,
+    "income_to_line_at_clearance": 1.4,
+}
 DISASTER: Values = {
     "disaster_n": 1,
     "disaster_unvalued_n": 0,
@@ -52,13 +145,13 @@ CASES: dict[str, tuple[Values, Values, Values]] = {
     ),
     "R04": (
         {"rigid_12m_yuan": 50000, "net_income_prior_12m_yuan": 40000},
-        {"rigid_12m_yuan": 10000, "net_income_prior_12m_yuan": 40000},
-        {"rigid_12m_yuan": 10000, "net_income_prior_12m_yuan": -1},
+        NO_LOSS | {"rigid_12m_yuan": 10000, "net_income_prior_12m_yuan": 40000},
+        NO_LOSS | {"rigid_12m_yuan": 10000, "net_income_prior_12m_yuan": -1},
     ),
     "R05": (
         {"rigid_12m_yuan": 30000, "net_income_12m_yuan": 40000},
-        {"rigid_12m_yuan": 10000, "net_income_12m_yuan": 40000},
-        {"rigid_12m_yuan": 10000, "net_income_12m_yuan": 0},
+        NO_LOSS | {"rigid_12m_yuan": 10000, "net_income_12m_yuan": 40000},
+        NO_LOSS | {"rigid_12m_yuan": 10000, "net_income_12m_yuan": 0},
     ),
     "R06": (
         {"net_income_pc_12m": 8000, "ref_income_pc_12m": 7000},
@@ -71,6 +164,11 @@ CASES: dict[str, tuple[Values, Values, Values]] = {
         ORDINARY | {"member_oop_ytd_max_yuan": 10000},
         ORDINARY,
     ),
+    "R09": (
+        ORDINARY | {"max_stay_oop_yuan": 12000},
+        ORDINARY | {"max_stay_oop_yuan": 8000},
+        {"is_registered": 1},
+    ),
     "R10": ({"major_diagnosis_n": 1, "days_since_major_diagnosis": 10}, {"major_diagnosis_n": 0}, {}),
     "R11": ({"uninsured_n": 0, "uninsured_member_n": 2}, {"uninsured_n": 0}, {}),
     "R12": ({"school_age_absent_n": 1}, {"dropout_n": 1, "school_age_excused_n": 1}, {}),
@@ -80,6 +178,11 @@ CASES: dict[str, tuple[Values, Values, Values]] = {
         DISASTER | {"disaster_loss_12m_yuan": 20000},
         DISASTER | {"disaster_loss_12m_yuan": 100},
         DISASTER | {"disaster_loss_12m_yuan": 100, "disaster_unvalued_n": 1},
+    ),
+    "R16": (
+        ACCIDENT | {"accident_earner_n": 1},
+        ACCIDENT | {"accident_loss_12m_yuan": 100},
+        ACCIDENT | {"accident_loss_12m_yuan": 100, "accident_unvalued_n": 1},
     ),
     "R17": ({"epidemic_n": 1, "income_yoy_change_share": -0.3}, {"epidemic_n": 0}, {"epidemic_n": 1}),
     "R18": (
@@ -150,6 +253,10 @@ CASES: dict[str, tuple[Values, Values, Values]] = {
         LIFTED | {"is_registered": 0, "visit_n": 3, "days_since_visit": 3},
         LIFTED | {"is_registered": 0},
     ),
+    "R32": (CLEARABLE, CLEARABLE | {"months_since_identified": 5}, CLEARABLE | {"oop_rise_6m_yuan": np.nan}),
+    "R33": (CLEARED | {"house_grade": 4}, CLEARED, CLEARED | {"house_grade": np.nan}),
+    "R34": (ENTITLED | {"premium_unsubsidised_n": 2}, ENTITLED, ENTITLED | {"pension_unpaid_n": np.nan}),
+    "R35": (RECORD | {"health_measure_n": 0}, RECORD, RECORD | {"oop_12m_yuan": np.nan}),
     "R36": ({"food_clothing_ok": 0}, {"food_clothing_ok": 1}, {}),
 }
 
@@ -165,9 +272,11 @@ LIMITS: list[tuple[str, Values, int]] = [
     ("R03", {"ref_income_pc_12m": 7300, "income_yoy_change_share": -0.3}, HIT),
     ("R03", {"ref_income_pc_12m": 7299, "income_yoy_change_share": -0.3}, NO_HIT),
     ("R04", {"rigid_12m_yuan": 40000, "net_income_prior_12m_yuan": 40000}, HIT),
-    ("R04", {"rigid_12m_yuan": 39999, "net_income_prior_12m_yuan": 40000}, NO_HIT),
+    ("R04", NO_LOSS | {"rigid_12m_yuan": 39999, "net_income_prior_12m_yuan": 40000}, NO_HIT),
+    ("R04", {"rigid_12m_yuan": 39999, "net_income_prior_12m_yuan": 40000}, CANNOT_JUDGE),
     ("R05", {"rigid_12m_yuan": 21000, "net_income_12m_yuan": 35000}, HIT),
-    ("R05", {"rigid_12m_yuan": 20999, "net_income_12m_yuan": 35000}, NO_HIT),
+    ("R05", NO_LOSS | {"rigid_12m_yuan": 20999, "net_income_12m_yuan": 35000}, NO_HIT),
+    ("R05", {"rigid_12m_yuan": 20999, "net_income_12m_yuan": 35000}, CANNOT_JUDGE),
     ("R06", {"net_income_pc_12m": 7300, "ref_income_pc_12m": 7299}, HIT),
     ("R06", {"net_income_pc_12m": 7400, "ref_income_pc_12m": 7300}, NO_HIT),
     ("R07", LIFTED | {"member_oop_ytd_max_yuan": 9000}, NO_HIT),
@@ -176,6 +285,10 @@ LIMITS: list[tuple[str, Values, int]] = [
     ("R08", ORDINARY | {"member_oop_ytd_max_yuan": 18000}, NO_HIT),
     ("R08", ORDINARY | {"member_oop_ytd_max_yuan": 18001}, HIT),
     ("R08", LIFTED | {"member_oop_ytd_max_yuan": 18001}, NO_HIT),
+    ("R09", ORDINARY | {"max_stay_oop_yuan": 10000}, NO_HIT),
+    ("R09", ORDINARY | {"max_stay_oop_yuan": 10001}, HIT),
+    ("R09", {"is_registered": 1, "max_stay_oop_yuan": 6000}, NO_HIT),
+    ("R09", {"is_registered": 1, "max_stay_oop_yuan": 6001}, HIT),
     ("R10", {"major_diagnosis_n": 1, "days_since_major_diagnosis": 90}, HIT),
     ("R10", {"major_diagnosis_n": 1, "days_since_major_diagnosis": 91}, NO_HIT),
     ("R11", {"uninsured_n": 1, "uninsured_member_n": 0}, HIT),
@@ -196,6 +309,12 @@ LIMITS: list[tuple[str, Values, int]] = [
     ("R15", DISASTER | {"net_income_12m_yuan": -5}, CANNOT_JUDGE),
     ("R15", {"disaster_n": 1, "disaster_house_damage_n": 1}, HIT),
     ("R15", {"disaster_n": 0}, NO_HIT),
+    ("R16", ACCIDENT, HIT),
+    ("R16", ACCIDENT | {"accident_loss_12m_yuan": 7999}, NO_HIT),
+    ("R16", ACCIDENT | {"accident_unvalued_n": 1}, HIT),
+    ("R16", ACCIDENT | {"net_income_12m_yuan": -5}, CANNOT_JUDGE),
+    ("R16", ACCIDENT | {"net_income_12m_yuan": -5, "accident_earner_n": 1}, HIT),
+    ("R16", {"accident_12m": 0}, NO_HIT),
     ("R17", {"epidemic_n": 1, "income_yoy_change_share": -0.2}, HIT),
     ("R17", {"epidemic_n": 1, "income_yoy_change_share": -0.19}, NO_HIT),
     ("R18", {"main_earner_is_idle": 1, "idle_days": 60}, HIT),
@@ -241,6 +360,71 @@ LIMITS: list[tuple[str, Values, int]] = [
     ("R30", CASES["R30"][0] | {"active_other_measure_n": 1}, NO_HIT),
     ("R30", CASES["R30"][0] | {"able_labour_n": 0}, NO_HIT),
     ("R30", CASES["R30"][0] | {"active_safety_net_measure_n": 0}, NO_HIT),
+    ("R32", CLEARABLE | {"months_since_identified": 6}, HIT),
+    ("R32", CLEARABLE | {"ref_income_pc_12m": 7300, "ref_income_pc_12m_3m_ago": 7300}, HIT),
+    ("R32", CLEARABLE | {"ref_income_pc_12m": 7299}, NO_HIT),
+    ("R32", CLEARABLE | {"ref_income_pc_12m_3m_ago": 7299}, NO_HIT),
+    ("R32", CLEARABLE | {"rigid_12m_yuan": 23999}, HIT),
+    ("R32", CLEARABLE | {"rigid_12m_yuan": 24000}, NO_HIT),
+    ("R32", CLEARABLE | {"oop_rise_6m_yuan": 4000}, HIT),
+    ("R32", CLEARABLE | {"oop_rise_6m_yuan": 4001}, NO_HIT),
+    ("R32", CLEARABLE | {"net_income_12m_yuan": 0}, CANNOT_JUDGE),
+    ("R32", CLEARABLE | {"uninsured_n": 1}, NO_HIT),
+    ("R32", CLEARABLE | {"school_age_absent_n": 1}, NO_HIT),
+    ("R32", CLEARABLE | {"house_grade": 3}, NO_HIT),
+    ("R32", CLEARABLE | {"water_safe": 0}, NO_HIT),
+    ("R32", CLEARABLE | {"food_clothing_ok": 0}, NO_HIT),
+    ("R32", CLEARABLE | {"all_no_labour": 1}, NO_HIT),
+    ("R32", CLEARABLE | {"is_registered": 0}, NO_HIT),
+    ("R33", CLEARED | {"ref_income_pc_12m": 7299}, HIT),
+    ("R33", CLEARED | {"max_stay_oop_yuan": 10001}, HIT),
+    ("R33", CLEARED | {"fewer_work_months": 3}, HIT),
+    ("R33", CLEARED | {"adl_dependent_n": 1, "food_clothing_ok": 0}, NO_HIT),
+    ("R33", CLEARED | {"is_cleared": 0, "house_grade": 4}, NO_HIT),
+    ("R34", ENTITLED | {"pension_unpaid_n": 1}, HIT),
+    ("R34", ENTITLED | {"is_registered": 0, "premium_unsubsidised_n": 3, "pension_unpaid_n": 2}, NO_HIT),
+    ("R34", ENTITLED | {"is_registered": 0, "is_allowance_household": 1, "pension_unpaid_n": 1}, HIT),
+    ("R34", ENTITLED | {"is_registered": 0, "premium_unsubsidised_allowance_n": 1}, HIT),
+    ("R34", ENTITLED | {"is_registered": 0, "pension_unpaid_allowance_n": 1}, HIT),
+    ("R35", {"is_registered": 0, "is_cleared": 0}, NO_HIT),
+    ("R35", CLEARED_RECORD, NO_HIT),
+    ("R35", CLEARED_RECORD | {"months_since_identified": 9}, HIT),
+    ("R35", CLEARED_RECORD | {"months_since_identified": 10}, NO_HIT),
+    ("R35", CLEARED_RECORD | {"income_to_line_at_clearance": 0.99}, HIT),
+    ("R35", CLEARED_RECORD | {"income_to_line_at_clearance": 1}, NO_HIT),
+    ("R35", CLEARED_RECORD | {"income_to_line_at_clearance": np.nan}, CANNOT_JUDGE),
+    (
+        "R35",
+        CLEARED_RECORD
+        | {"months_since_identified": 20, "months_since_cleared": 7, "income_to_line_at_clearance": 0.5},
+        NO_HIT,
+    ),
+    (
+        "R35",
+        CLEARED_RECORD
+        | {"months_since_identified": 20, "months_since_cleared": 6, "income_to_line_at_clearance": 0.5},
+        HIT,
+    ),
+    ("R35", RECORD | {"measure_started_n": 0, "months_since_identified": 1}, NO_HIT),
+    ("R35", RECORD | {"measure_started_n": 0, "months_since_identified": 2}, HIT),
+    ("R35", RECORD | {"active_other_measure_n": 0}, HIT),
+    ("R35", RECORD | {"active_other_measure_n": 0, "able_labour_n": 0}, NO_HIT),
+    ("R35", RECORD | {"active_other_measure_n": 0, "active_safety_net_measure_n": 0}, NO_HIT),
+    ("R35", RECORD | {"oop_12m_yuan": 0}, HIT),
+    ("R35", RECORD | {"oop_12m_yuan": 1}, NO_HIT),
+    ("R35", RECORD | {"oop_12m_yuan": 0, "is_risk_ill": 0}, NO_HIT),
+    ("R35", RECORD | {"major_ill_n": 0}, HIT),
+    ("R35", RECORD | {"major_ill_n": 0, "chronic_n": 1}, NO_HIT),
+    ("R35", RECORD | {"is_risk_labour": 1, "labour_share": 0.25}, HIT),
+    ("R35", RECORD | {"is_risk_labour": 1, "labour_share": 0.24}, NO_HIT),
+    ("R35", RECORD | {"is_risk_disabled": 1}, HIT),
+    ("R35", RECORD | {"is_risk_disabled": 1, "care_measure_n": 1}, NO_HIT),
+    ("R35", RECORD | {"is_risk_school": 1}, HIT),
+    ("R35", RECORD | {"is_risk_school": 1, "school_measure_n": 1}, NO_HIT),
+    ("R35", RECORD | {"is_risk_house": 1}, HIT),
+    ("R35", RECORD | {"is_risk_house": 1, "house_measure_n": 1}, NO_HIT),
+    ("R35", RECORD | {"is_risk_water": 1}, HIT),
+    ("R35", RECORD | {"is_risk_water": 1, "water_measure_n": 1}, NO_HIT),
     ("R31", LIFTED | {"is_registered": 0, "visit_n": 1, "days_since_visit": 31}, NO_HIT),
     ("R31", LIFTED | {"is_registered": 0, "visit_n": 1, "days_since_visit": 32}, HIT),
     ("R31", LIFTED | {"is_registered": 0, "visit_n": 0}, HIT),
@@ -273,9 +457,9 @@ def test_limit(make_matrix: MakeMatrix, code: str, values: Values, expected: int
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_a_parameter_that_is_not_known_is_never_no_hit(make_matrix: MakeMatrix, rule: Rule) -> None:
     """A gap in the table of thresholds can't clear anybody; what another limit makes sure stays a hit."""
-    has_another_way = rule.code in ("R14", "R18", "R22", "R23", "R26")
+    has_another_way = rule.code in ("R14", "R16", "R18", "R22", "R23", "R26", "R35")
     allowed = {CANNOT_JUDGE, HIT} if has_another_way else {CANNOT_JUDGE}
-    for param in rule.params:
+    for param in () if rule.is_optional else parameters_in(rule.predicate):
         assert state_of(make_matrix, rule.code, CASES[rule.code][0], params={param: None}) in allowed
 
 
@@ -296,10 +480,11 @@ def test_every_parameter_a_rule_reads_is_shipped_and_every_shipped_one_is_read()
 
 
 def test_rule_parameters_have_a_value_everywhere() -> None:
-    """Only what the county gives may be without a value."""
+    """Only what the county gives, and what turns an optional rule on, may be without a value."""
     shipped = ThresholdTable.shipped()
+    optional = {name for rule in RULES if rule.is_optional for name in rule.own_params}
     for name in shipped.params:
-        if "." in name:
+        if "." in name and name not in optional:
             row = shipped.in_force(name, "520101", date(2024, 1, 1))
             assert row is not None
             assert row.value is not None
@@ -322,6 +507,48 @@ def test_a_rule_is_no_hit_on_days_it_is_not_in_force(make_matrix: MakeMatrix) ->
     assert apply_rules(make_matrix([{"house_grade": 4}, {}]), (rule,)).states.ravel().tolist() == [0, 0]
     rule = replace(RULE["R13"], valid_from=date(2022, 10, 31), valid_until=date(2022, 10, 31))
     assert apply_rules(make_matrix([{"house_grade": 4}]), (rule,)).states.ravel().tolist() == [1]
+
+
+def test_an_optional_rule_is_off_until_the_county_gives_its_values(make_matrix: MakeMatrix) -> None:
+    """Off is no gap: nothing is asked of the household, and it is counted apart."""
+    rule, stay = RULE["R09"], ORDINARY | {"max_stay_oop_yuan": 99999}
+    assert [rule.code for rule in RULES if rule.is_optional] == ["R09"]
+    for params, is_on in (
+        ({"R09.registered_yuan": None, "R09.other_yuan": None}, False),
+        ({"R09.registered_yuan": 6000, "R09.other_yuan": None}, False),
+        ({}, True),
+    ):
+        matrix = make_matrix([stay, ORDINARY], params=params)
+        assert apply_rules(matrix).state("R09").tolist() == (
+            [HIT, CANNOT_JUDGE] if is_on else [NO_HIT, NO_HIT]
+        )
+        assert count_not_in_force(matrix, (rule, RULE["R13"])) == [0 if is_on else 2, 0]
+    shipped = ThresholdTable.shipped()
+    for name in rule.own_params:
+        row = shipped.in_force(name, "130727", date(2024, 1, 1))
+        assert row is not None
+        assert row.value is None
+
+
+def test_a_rule_that_reads_others_runs_after_them_and_not_without_them(make_matrix: MakeMatrix) -> None:
+    matrix = make_matrix([CLEARED | {"house_grade": 4}])
+    backwards = tuple(reversed(RULES))
+    assert apply_rules(matrix, backwards).state("R33")[0] == HIT
+    with pytest.raises(ContractError, match=r"RR334.*rule R33.*R01"):
+        apply_rules(matrix, (RULE["R33"], RULE["R13"]))
+
+
+def test_gaps_of_the_rules_looked_for_again_are_gaps_of_looking(make_matrix: MakeMatrix) -> None:
+    matrix = make_matrix([CLEARED | {"house_grade": np.nan}])
+    (gaps,) = missing_fields(matrix, apply_rules(matrix))
+    assert gaps["R33"] == ("house_grade",)
+
+
+def test_what_is_found_again_is_named(make_matrix: MakeMatrix) -> None:
+    matrix = make_matrix([CLEARED | {"house_grade": 4, "fewer_work_months": 3}])
+    hits = apply_rules(matrix)
+    said = hit_phrases(matrix, hits, np.array([0]), "zh")[0]["R33"]
+    assert said == "风险已消除4个月；再次出现“住房安全”；再次出现“务工不稳”"
 
 
 def test_a_matrix_without_a_feature_is_refused(make_matrix: MakeMatrix) -> None:

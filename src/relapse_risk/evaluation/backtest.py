@@ -59,7 +59,7 @@ def run_backtest(
     truth : Truth, optional
         Of a synthetic county; gives the policy ``oracle``.
     thresholds : ThresholdTable, optional
-        The shipped layer, under the panel's own rows.
+        The layers under the panel's own rows; those of the panel where not given.
     features : FeatureSet, optional
         What models and rules read; the catalogue and the panel's own columns where not given.
     on_progress : callable, optional

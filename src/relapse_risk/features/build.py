@@ -49,7 +49,7 @@ def build_features(
         What to compute; ``features_for(panel)`` where not given. A formula may name features outside
         the set that the catalogue has.
     thresholds : ThresholdTable, optional
-        The shipped layer, under the panel's own rows; ``ThresholdTable.shipped()`` where not given.
+        The layers under the panel's own rows; ``panel.thresholds`` where not given.
     households : sequence of str, optional
         Return only these; comparisons with peers still run over all households.
     what_if : sequence of Threshold, optional
@@ -74,7 +74,6 @@ def build_features(
         )
     every = features_for(panel)
     wanted = every if features is None else features
-    shipped = ThresholdTable.shipped() if thresholds is None else thresholds
     chosen = None if households is None else pl.Series(sorted(set(households)), dtype=pl.String)
 
     def formula_of(name: str) -> Expression:
@@ -87,7 +86,7 @@ def build_features(
     indexes, parameters, filled = [], [], 0
     for day in dates:
         known = panel.known_at(day)
-        in_force = known.thresholds(shipped).laid_over(what_if)
+        in_force = known.thresholds(thresholds).laid_over(what_if)
         rows = _positions(known, chosen)
         part = values[filled : filled + len(rows)]
         Evaluation(known, in_force, formula_of).compute(formulas, rows, out=part)

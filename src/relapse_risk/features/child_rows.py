@@ -20,6 +20,7 @@ from relapse_risk.features.expression import Array
 from relapse_risk.features.grid import as_number, float_array, joined_to_rows
 from relapse_risk.features.nodes import (
     AGE,
+    EARNER,
     AnyCondition,
     ColumnCondition,
     Condition,
@@ -140,6 +141,7 @@ class ChildTable:
             frame = frame.filter(pl.col("is_present").ne_missing(other=False))
             months = pl.col("birth_month").dt.year().cast(pl.Int64) * 12 + pl.col("birth_month").dt.month()
             frame = frame.with_columns(((month_index(self._as_of) + 1 - months) // 12).alias(AGE))
+        self._known = known
         self._frame = joined_to_rows(frame, known.households["household_id"])
         self._county = (known.households["county_code"].rank("dense").cast(pl.Int64) - 1).to_numpy()
 
@@ -148,6 +150,9 @@ class ChildTable:
         columns = columns_in(node.conditions) | {node.column}
         if self.is_absent:
             return np.full(self._n_rows, np.nan)
+        if EARNER in columns and EARNER not in self._frame.columns:
+            earners = _earners(self._known)
+            self._frame = self._frame.join(earners, on="member_id", how="left", maintain_order="left")
         matches = self._matches(node)
         result = _STATISTICS[node.statistic](self, node, matches)
         for table, column in sorted(EMPTY_MEANS_NONE):
@@ -207,6 +212,16 @@ class ChildTable:
         result = np.full(self._n_rows, -np.inf)
         np.maximum.at(result, household[is_known], values[is_known])
         return np.where(np.isinf(result), np.nan, result)
+
+
+def _earners(known: KnownPanel) -> pl.DataFrame:
+    """Return whether each known member, present or not, works, has left a job, or is able to work."""
+    members = _with_all_columns(known.table("member"), "member")
+    has_worked = pl.col("work_status").is_in(["在岗", "离岗"])
+    is_able = pl.col("labour_skill").is_in(["技能劳动力", "普通劳动力"])
+    is_student = (pl.col("school_status") != "非在校").fill_null(value=False)
+    is_earner = (has_worked | (is_able & ~is_student)).alias(EARNER)
+    return members.select("member_id", is_earner).unique("member_id", keep="last", maintain_order=True)
 
 
 def _with_all_columns(frame: pl.DataFrame, table: str) -> pl.DataFrame:

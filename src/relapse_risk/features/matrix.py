@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -92,9 +92,19 @@ class FeatureMatrix:
         )
         return joined["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
-    def evaluate(self, *expressions: Expression) -> list[Array]:
-        """Compute expressions over features and parameters; each result has shape ``(n_rows,)``."""
-        evaluator = Evaluator(self._leaf, len(self))
+    def evaluate(
+        self, *expressions: Expression, given: Mapping[Expression, Array] | None = None
+    ) -> list[Array]:
+        """Compute expressions over features and parameters; each result has shape ``(n_rows,)``.
+
+        ``given`` holds the values of nodes that are neither, such as what other rules said.
+        """
+        known = given or {}
+
+        def leaf(node: Expression) -> Array:
+            return known[node] if node in known else self._leaf(node)
+
+        evaluator = Evaluator(leaf, len(self))
         return [evaluator(expression) for expression in expressions]
 
     def _leaf(self, node: Expression) -> Array:

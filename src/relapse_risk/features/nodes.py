@@ -10,7 +10,10 @@ from relapse_risk.features.expression import Expression
 Value = str | int | float
 Level = Literal["village_code", "township_code", "county_code"]
 
-AGE = "age"  # whole years of a member on the as-of date; a column that the tables do not hold
+# Columns that the tables do not hold.
+AGE = "age"  # whole years of a member on the as-of date
+EARNER = "member_is_earner"  # whether an event's member works, has left a job, or is able to work
+VIRTUAL_COLUMNS = frozenset({("member", AGE), ("event", EARNER)})
 
 
 # --- conditions on the rows of a table ---------------------------------------------------------------

@@ -15,7 +15,7 @@ from __future__ import annotations
 from relapse_risk.errors import ContractError
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.nodes import (
-    AGE,
+    VIRTUAL_COLUMNS,
     AnyCondition,
     AsOfMonth,
     ColumnCondition,
@@ -223,7 +223,11 @@ def member_any_unknown(column: str, *conditions: Condition) -> Expression:
 
 
 def events(*types: str, within_days: int | None = None, conditions: tuple[Condition, ...] = ()) -> Expression:
-    """Count the events of these types (any where none is named)."""
+    """Count the events of these types (any where none is named).
+
+    The virtual column ``member_is_earner`` says whether the event's member works, has left a job, or is able
+    to work; it is empty where the event names nobody known.
+    """
     return RowStatistic("event", "count", None, _typed(types, conditions), within_days)
 
 
@@ -341,7 +345,7 @@ def _per_period(column: str | Expression) -> Expression:
 
 def _known(table: str, column: str) -> str:
     """Return ``column`` where ``table`` has it."""
-    if column not in _columns_of(table) and (table, column) != ("member", AGE):
+    if column not in _columns_of(table) and (table, column) not in VIRTUAL_COLUMNS:
         raise ContractError(
             "RR315",
             f"formula, {table}.{column}",

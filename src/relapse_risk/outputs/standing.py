@@ -40,7 +40,7 @@ def hits_since(
     rules : sequence of Rule
         Those of ``hits``; only rules that give a row its tier are looked at.
     thresholds : ThresholdTable, optional
-        The shipped layer; as in :func:`~relapse_risk.features.build.build_features`.
+        The layers under the panel's own rows; as in :func:`~relapse_risk.features.build.build_features`.
     months_back : int
         How far is looked back.
 

@@ -34,11 +34,14 @@ class Panel:
         Columns that a mapping declared beyond the canonical ones.
     provenance : mapping
         Where the rows came from: commits of the store, hashes, and ``assumed`` flags.
+    thresholds : ThresholdTable
+        The dated parameters under the panel's own rows: the shipped table, and the county's file over it.
     """
 
     tables: Mapping[str, pl.DataFrame]
     extra_columns: tuple[ExtraColumn, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
+    thresholds: ThresholdTable = field(default_factory=ThresholdTable.shipped, repr=False)
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
@@ -86,7 +89,7 @@ class Panel:
                 "Choose a later date, or ingest the household table",
                 zh=f"截至 {as_of_date} 没有任何家庭记录，请选择更晚的日期或先导入家庭表。",
             )
-        return KnownPanel(as_of_date, tables, self.extra_columns)
+        return KnownPanel(as_of_date, tables, self.extra_columns, self.thresholds)
 
     @property
     def first_recorded_on(self) -> date | None:
@@ -111,6 +114,7 @@ class KnownPanel:
     as_of_date: date
     tables: Mapping[str, pl.DataFrame]
     extra_columns: tuple[ExtraColumn, ...] = ()
+    base_thresholds: ThresholdTable = field(default_factory=ThresholdTable.shipped, repr=False)
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
@@ -131,8 +135,8 @@ class KnownPanel:
         """Households sorted by ``household_id``: the row order of every matrix made from this panel."""
         return self.tables["household"].sort("household_id")
 
-    def thresholds(self, shipped: ThresholdTable) -> ThresholdTable:
-        """Return ``shipped`` with the county's own rows on top, and ``county_month`` above them."""
+    def thresholds(self, base: ThresholdTable | None = None) -> ThresholdTable:
+        """Return the panel's table, or ``base``, under the store's own rows and, on top, ``county_month``."""
         own = [
             Threshold(
                 param=row["param"],
@@ -146,7 +150,7 @@ class KnownPanel:
             )
             for row in self.table("threshold").iter_rows(named=True)
         ]
-        return shipped.laid_over(own).laid_over(self._county_month_thresholds())
+        return (base or self.base_thresholds).laid_over(own).laid_over(self._county_month_thresholds())
 
     def _county_month_thresholds(self) -> list[Threshold]:
         rows: list[Threshold] = []

@@ -9,10 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
+from relapse_risk.features.expression import Array, Expression
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import Missing
 from relapse_risk.rules.catalog import RULES
-from relapse_risk.rules.spec import COUNTY_PARAMETERS, Rule, is_parameter
+from relapse_risk.rules.spec import COUNTY_PARAMETERS, Rule, RuleState, is_parameter
 from relapse_risk.scores import CANNOT_JUDGE, HIT, NO_HIT, RuleHits
 from relapse_risk.vocabulary import Language
 
@@ -31,22 +32,52 @@ def apply_rules(matrix: FeatureMatrix, rules: Sequence[Rule] = RULES) -> RuleHit
     Returns
     -------
     RuleHits
-        On the index of ``matrix``. A household a rule is not about, and a day on which it is not in force,
-        is no hit; a hit that what is known already makes sure stays a hit whatever else is missing.
+        On the index of ``matrix``. A household a rule is not about, and a day or county in which it is not in
+        force, is no hit; a hit that what is known already makes sure stays a hit whatever else is missing.
+        Rules that read the state of others are applied after them.
 
     Raises
     ------
     ContractError
-        RR331 where the matrix lacks a feature that a rule reads.
+        RR331 where the matrix lacks a feature that a rule reads; RR334 where a rule reads the state of one
+        that is not among ``rules``, or that reads states itself.
     """
     _check_features(matrix, rules)
+    _check_order(rules)
     states = np.full((len(matrix), len(rules)), NO_HIT, dtype=np.int8)
+    codes = tuple(rule.code for rule in rules)
+    first = [rule for rule in rules if not rule.reads_rules]
+    after = [rule for rule in rules if rule.reads_rules]
+    read = {code for rule in after for code in rule.reads_rules}
     for rows, block in _blocks(matrix):
-        truths = block.evaluate(*(rule.predicate for rule in rules))
-        for column, (rule, truth) in enumerate(zip(rules, truths, strict=True)):
-            state = np.where(np.isnan(truth), CANNOT_JUDGE, np.where(truth == 1.0, HIT, NO_HIT))
-            states[rows, column] = np.where(_is_in_force(rule, block), state, NO_HIT)
-    return RuleHits(matrix.index, tuple(rule.code for rule in rules), states)
+        given: dict[Expression, Array] = {}
+        for batch in (first, after):
+            truths = block.evaluate(*(rule.predicate for rule in batch), given=given)
+            for rule, truth in zip(batch, truths, strict=True):
+                state = np.where(np.isnan(truth), CANNOT_JUDGE, np.where(truth == 1.0, HIT, NO_HIT))
+                states[rows, codes.index(rule.code)] = np.where(is_in_force(rule, block), state, NO_HIT)
+            said = RuleHits(block.index, codes, states[rows])
+            given = {RuleState(code): said.truth(code) for code in read}
+    return RuleHits(matrix.index, codes, states)
+
+
+def is_in_force(rule: Rule, matrix: FeatureMatrix) -> NDArray[np.bool_]:
+    """Return where a rule is in force, shape ``(n_rows,)``.
+
+    By its dates, and for an optional rule where all parameters of its own have a value.
+    """
+    in_force: NDArray[np.bool_] = (
+        matrix.index["as_of_date"].is_between(rule.valid_from, rule.valid_until).to_numpy().copy()
+    )
+    if rule.is_optional:
+        for name in rule.own_params:
+            in_force &= ~np.isnan(matrix.parameter(name))
+    return in_force
+
+
+def count_not_in_force(matrix: FeatureMatrix, rules: Sequence[Rule] = RULES) -> list[int]:
+    """Return, for each rule, the rows on which it is not in force; they are no hits and never gaps."""
+    return [int((~is_in_force(rule, matrix)).sum()) for rule in rules]
 
 
 def missing_fields(
@@ -74,11 +105,12 @@ def missing_fields(
     """
     positions = np.arange(len(matrix)) if rows is None else rows
     gaps: list[dict[str, tuple[str, ...]]] = [{} for _ in positions]
-    for rule in rules:
+    for rule in sorted(rules, key=lambda rule: bool(rule.reads_rules)):
         places = np.flatnonzero(hits.state(rule.code)[positions] == CANNOT_JUDGE)
         if len(places):
             for place, names in zip(places, _missing_names(matrix, rule, positions[places]), strict=True):
-                gaps[place][rule.code] = names
+                others = (name for code in rule.reads_rules for name in gaps[place].get(code, ()))
+                gaps[place][rule.code] = tuple(dict.fromkeys((*names, *others)))
     return gaps
 
 
@@ -130,6 +162,20 @@ def _check_features(matrix: FeatureMatrix, rules: Sequence[Rule]) -> None:
         )
 
 
+def _check_order(rules: Sequence[Rule]) -> None:
+    plain = {rule.code for rule in rules if not rule.reads_rules}
+    for rule in rules:
+        lacking = [code for code in rule.reads_rules if code not in plain]
+        if lacking:
+            raise ContractError(
+                "RR334",
+                f"rule {rule.code}",
+                f"reads the state of {', '.join(lacking)}",
+                "rules that are applied in the same call and read features only",
+                "Apply them together, or correct the rule",
+            )
+
+
 def _blocks(matrix: FeatureMatrix) -> Iterator[tuple[slice, FeatureMatrix]]:
     """Yield the matrix in blocks of rows, so that intermediate results stay small."""
     if len(matrix) <= _BLOCK_ROWS:
@@ -138,13 +184,6 @@ def _blocks(matrix: FeatureMatrix) -> Iterator[tuple[slice, FeatureMatrix]]:
     for start in range(0, len(matrix), _BLOCK_ROWS):
         stop = min(start + _BLOCK_ROWS, len(matrix))
         yield slice(start, stop), matrix.rows(np.arange(start, stop))
-
-
-def _is_in_force(rule: Rule, block: FeatureMatrix) -> NDArray[np.bool_]:
-    in_force: NDArray[np.bool_] = (
-        block.index["as_of_date"].is_between(rule.valid_from, rule.valid_until).to_numpy()
-    )
-    return in_force
 
 
 def _missing_names(matrix: FeatureMatrix, rule: Rule, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:

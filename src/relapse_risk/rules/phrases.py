@@ -6,16 +6,23 @@ pages quote different numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
-from relapse_risk.features.expression import Array
+from relapse_risk.features.expression import Array, Expression
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.rules.catalog import RULES
-from relapse_risk.rules.spec import Placeholder, Rule, is_parameter, parameter_unit, placeholders_in
+from relapse_risk.rules.spec import (
+    Placeholder,
+    Rule,
+    RuleState,
+    is_parameter,
+    parameter_unit,
+    placeholders_in,
+)
 from relapse_risk.scores import HIT, RuleHits
 from relapse_risk.vocabulary import Bilingual, Language, Unit
 
@@ -103,21 +110,26 @@ def hit_phrases(
         positions = np.flatnonzero(hits.state(rule.code)[rows] == HIT)
         if not len(positions):
             continue
+        chosen = rows[positions]
+        given: dict[Expression, Array] = {
+            RuleState(code): hits.truth(code)[chosen] for code in rule.reads_rules
+        }
         for position, text in zip(
-            positions, _rule_texts(rule, matrix, rows[positions], language), strict=True
+            positions, _rule_texts(rule, matrix.rows(chosen), given, language), strict=True
         ):
             said[position][rule.code] = text
     return said
 
 
-def _rule_texts(rule: Rule, matrix: FeatureMatrix, rows: NDArray[np.int64], language: Language) -> list[str]:
-    parts: list[list[str]] = [[] for _ in rows]
-    chosen = matrix.rows(rows)
+def _rule_texts(
+    rule: Rule, chosen: FeatureMatrix, given: Mapping[Expression, Array], language: Language
+) -> list[str]:
+    parts: list[list[str]] = [[] for _ in range(len(chosen))]
     for wording in rule.wordings:
         holds = (
-            np.ones(len(rows), dtype=bool)
+            np.ones(len(chosen), dtype=bool)
             if wording.when is None
-            else chosen.evaluate(wording.when)[0] == 1.0
+            else chosen.evaluate(wording.when, given=given)[0] == 1.0
         )
         positions = np.flatnonzero(holds)
         for position, text in zip(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from relapse_risk.features.expression import Expression, features_in, parameters_in
+from relapse_risk.features.expression import Expression, features_in, parameters_in, walk
 from relapse_risk.vocabulary import Bilingual, RuleCategory, Unit
 
 COUNTY_PARAMETERS = {
@@ -92,6 +92,44 @@ def placeholders_in(text: str) -> Iterator[Placeholder]:
         )
 
 
+@dataclass(frozen=True)
+class RuleState(Expression):
+    """Whether another rule is a hit: 1, 0, or NaN where it can't be judged.
+
+    Rules that read the state of others run after them.
+    """
+
+    code: str
+
+
+def states_in(expression: Expression) -> tuple[str, ...]:
+    """Return the codes of the rules whose state is read, in the order of first use."""
+    return tuple(dict.fromkeys(node.code for node in walk(expression) if isinstance(node, RuleState)))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named part of a rule that is told item by item.
+
+    Attributes
+    ----------
+    key : str
+        Stable name.
+    zh, en : str
+        What people call it.
+    condition : Expression
+        Three-valued.
+    text : Bilingual
+        What the record says on it, with its figures.
+    """
+
+    key: str
+    zh: str
+    en: str
+    condition: Expression
+    text: Bilingual
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A sentence of a rule, said where ``when`` holds; always where that is None."""
@@ -130,6 +168,9 @@ class Rule:
         Days until the limit of a process rule; negative is overdue.
     is_urgent : bool
         A hit comes first whatever its category.
+    is_optional : bool
+        Off where a parameter of its own (``CODE.…``) has no value in force: no hit rather than a gap. A
+        county turns it on by giving the values.
     valid_from, valid_until : date
         As-of dates on which the rule is in force, inclusive.
     """
@@ -147,6 +188,7 @@ class Rule:
     risk_type: str | None = None
     days_left: Expression | None = None
     is_urgent: bool = False
+    is_optional: bool = False
     valid_from: date = date.min
     valid_until: date = date.max
 
@@ -161,10 +203,20 @@ class Rule:
         return features_in(self.predicate)
 
     @cached_property
+    def reads_rules(self) -> tuple[str, ...]:
+        """Rules whose state the predicate reads, in the order of first use."""
+        return states_in(self.predicate)
+
+    @cached_property
     def params(self) -> tuple[str, ...]:
         """Dated parameters that predicate and timer read, in the order of first use."""
         timer = () if self.days_left is None else parameters_in(self.days_left)
         return tuple(dict.fromkeys((*parameters_in(self.predicate), *timer)))
+
+    @property
+    def own_params(self) -> tuple[str, ...]:
+        """Parameters of the rule itself, ``CODE.…``; an optional rule is off without them."""
+        return tuple(name for name in self.params if name.startswith(f"{self.code}."))
 
     @cached_property
     def all_features(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from relapse_risk.features.catalog.health import HEALTH
 from relapse_risk.features.catalog.income import INCOME
 from relapse_risk.features.catalog.labour import LABOUR
 from relapse_risk.features.catalog.livelihood import LIVELIHOOD
+from relapse_risk.features.catalog.oversight import OVERSIGHT
 from relapse_risk.features.catalog.process import PROCESS
 from relapse_risk.features.catalog.spending import SPENDING
 from relapse_risk.features.spec import FeatureSet
@@ -36,5 +37,6 @@ CATALOG = FeatureSet(
         *CONTEXT,
         *PROCESS,
         *ENTITLEMENTS,
+        *OVERSIGHT,
     )
 )

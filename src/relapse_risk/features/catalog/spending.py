@@ -1,4 +1,4 @@
-"""Spending that can't be put off: medicine, schooling, rehabilitation, housing."""
+"""Spending that can't be put off: medicine, schooling, rehabilitation, housing, losses."""
 
 from __future__ import annotations
 
@@ -159,10 +159,10 @@ REHAB_COST_12M_YUAN = Feature(
 RIGID_12M_YUAN = Feature(
     "rigid_12m_yuan",
     "近12个月刚性支出",
-    "rigid spending of 12 months (medicine, schooling, rehabilitation, housing)",
+    "rigid spending of 12 months (medicine, schooling, rehabilitation, housing, losses)",
     Unit.YUAN,
     "spending",
-    sum_over(RIGID_SPENDING, 12),
+    sum_over(RIGID_SPENDING, 12) + feature("loss_12m_yuan").or_else(0),
     Direction.RAISES_RISK,
 )
 RIGID_TO_INCOME_SHARE = Feature(

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from relapse_risk.rules.catalog.clearance import CLEARANCE_RULES
 from relapse_risk.rules.catalog.guarantees import GUARANTEE_RULES
 from relapse_risk.rules.catalog.hardship import HARDSHIP_RULES
 from relapse_risk.rules.catalog.income import INCOME_RULES
 from relapse_risk.rules.catalog.people import PEOPLE_RULES
 from relapse_risk.rules.catalog.process import PROCESS_RULES
+from relapse_risk.rules.catalog.records import RECORD_RULES
 from relapse_risk.rules.spec import Rule
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*INCOME_RULES, *HARDSHIP_RULES, *GUARANTEE_RULES, *PEOPLE_RULES, *PROCESS_RULES),
+        (
+            *INCOME_RULES,
+            *HARDSHIP_RULES,
+            *GUARANTEE_RULES,
+            *PEOPLE_RULES,
+            *PROCESS_RULES,
+            *CLEARANCE_RULES,
+            *RECORD_RULES,
+        ),
         key=lambda rule: rule.code,
     )
 )

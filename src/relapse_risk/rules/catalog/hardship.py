@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from relapse_risk.features.expression import feature, param
+from relapse_risk.features.expression import Expression, feature, param
 from relapse_risk.rules.spec import Rule, Wording
 from relapse_risk.vocabulary import Bilingual, RuleCategory
 
 _income = feature("net_income_12m_yuan")
 _prior_income = feature("net_income_prior_12m_yuan")
 _rigid = feature("rigid_12m_yuan")
+# Never true, and not known where losses are not: what is too little without them may not be with them.
+_MAY_HAVE_LOSSES = feature("loss_12m_yuan") < 0
 _member_oop = feature("member_oop_ytd_max_yuan")
 _CHECK_BILLS = Bilingual(
     "核实支出票据、报销比例和后续治疗费用", "Check bills, reimbursement and the cost still to come"
@@ -22,7 +24,7 @@ R04 = Rule(
     en="rigid spending above last year's income",
     categories=(RuleCategory.SEVERE,),
     # A ratio to an income that is not positive says nothing.
-    condition=_rigid / _prior_income.when(_prior_income > 0) >= param("R04.ratio"),
+    condition=(_rigid / _prior_income.when(_prior_income > 0) >= param("R04.ratio")) | _MAY_HAVE_LOSSES,
     wordings=(
         Wording(
             Bilingual(
@@ -45,7 +47,7 @@ R05 = Rule(
     zh="刚性支出占比高",
     en="rigid spending a large share of income",
     categories=(RuleCategory.SEVERE,),
-    condition=_rigid / _income.when(_income > 0) >= param("R05.ratio"),
+    condition=(_rigid / _income.when(_income > 0) >= param("R05.ratio")) | _MAY_HAVE_LOSSES,
     wordings=(
         Wording(
             Bilingual(
@@ -110,6 +112,41 @@ R08 = Rule(
     risk_type="因病",
 )
 
+_stay = feature("max_stay_oop_yuan")
+_IS_REGISTERED = feature("is_registered") >= 1
+
+R09 = Rule(
+    code="R09",
+    zh="单次住院高自付",
+    en="high own-pay of one hospital stay",
+    categories=(RuleCategory.WATCH,),
+    condition=(_IS_REGISTERED & (_stay > param("R09.registered_yuan")))
+    | (~_IS_REGISTERED & (_stay > param("R09.other_yuan"))),
+    wordings=(
+        Wording(
+            Bilingual(
+                "近12个月单次住院自付{max_stay_oop_yuan}元（监测户预警{R09.registered_yuan}元）",
+                "one hospital stay of 12 months cost {max_stay_oop_yuan} yuan of own-pay "
+                "(alert for registered households at {R09.registered_yuan} yuan)",
+            ),
+            when=_IS_REGISTERED,
+        ),
+        Wording(
+            Bilingual(
+                "近12个月单次住院自付{max_stay_oop_yuan}元（预警{R09.other_yuan}元）",
+                "one hospital stay of 12 months cost {max_stay_oop_yuan} yuan of own-pay "
+                "(alert at {R09.other_yuan} yuan)",
+            ),
+            when=~_IS_REGISTERED,
+        ),
+    ),
+    articles=("九", "十二"),
+    source=Bilingual("某县部门预警口径", "an unnamed county's alert"),
+    to_verify=_CHECK_BILLS,
+    risk_type="因病",
+    is_optional=True,
+)
+
 R10 = Rule(
     code="R10",
     zh="大病新确诊",
@@ -132,22 +169,25 @@ R10 = Rule(
     risk_type="因病",
 )
 
-_loss = feature("disaster_loss_12m_yuan")
 _positive_income = _income.when(_income > 0)
-# Losses that are known may be enough; that they are too small is only known where none was left empty.
-_IS_GREAT_LOSS = (_loss > 0) & (_loss / _positive_income >= param("R15.loss_share"))
-_IS_NO_LOSS = (_loss <= 0) & (feature("disaster_unvalued_n") < 1)
-_MAY_BE_GREAT_LOSS = ~_IS_NO_LOSS & (
-    _loss.when(feature("disaster_unvalued_n") < 1) / _positive_income >= param("R15.loss_share")
-)
+
+
+def _is_great_loss(loss: Expression, unvalued: Expression, limit: Expression) -> Expression:
+    """Tell whether losses reach a share of income; empty amounts leave it open unless the others do."""
+    is_great = (loss > 0) & (loss / _positive_income >= limit)
+    is_no_loss = (loss <= 0) & (unvalued < 1)
+    return is_great | (~is_no_loss & (loss.when(unvalued < 1) / _positive_income >= limit))
+
+
+_disaster_loss = feature("disaster_loss_12m_yuan")
+_IS_GREAT_DISASTER = _is_great_loss(_disaster_loss, feature("disaster_unvalued_n"), param("R15.loss_share"))
 
 R15 = Rule(
     code="R15",
     zh="因灾受损",
     en="loss by disaster",
     categories=(RuleCategory.SEVERE,),
-    condition=(feature("disaster_n") >= 1)
-    & (_IS_GREAT_LOSS | _MAY_BE_GREAT_LOSS | (feature("disaster_house_damage_n") >= 1)),
+    condition=(feature("disaster_n") >= 1) & (_IS_GREAT_DISASTER | (feature("disaster_house_damage_n") >= 1)),
     wordings=(
         Wording(
             Bilingual(
@@ -156,7 +196,7 @@ R15 = Rule(
                 "disaster losses of 12 months are {disaster_loss_12m_yuan} yuan, "
                 "{disaster_loss_12m_yuan/net_income_12m_yuan:share}% of income",
             ),
-            when=_IS_GREAT_LOSS,
+            when=_IS_GREAT_DISASTER,
         ),
         Wording(
             Bilingual("近12个月因灾房屋受损", "the house was damaged by a disaster within 12 months"),
@@ -166,6 +206,41 @@ R15 = Rule(
     articles=("二",),
     to_verify=Bilingual("核实受灾损失、住房安全和恢复情况", "Check losses, the house and recovery"),
     risk_type="因自然灾害",
+)
+
+_accident_loss = feature("accident_loss_12m_yuan")
+_IS_GREAT_ACCIDENT = _is_great_loss(_accident_loss, feature("accident_unvalued_n"), param("R16.loss_share"))
+_IS_EARNER_HURT = feature("accident_earner_n") >= 1
+
+R16 = Rule(
+    code="R16",
+    zh="因意外受损",
+    en="loss by accident",
+    categories=(RuleCategory.SEVERE,),
+    condition=(feature("accident_12m") >= 1) & (_IS_EARNER_HURT | _IS_GREAT_ACCIDENT),
+    wordings=(
+        Wording(
+            Bilingual(
+                "近12个月意外事故致劳动力伤亡{accident_earner_n}人次",
+                "accidents of 12 months killed or injured an earner, {accident_earner_n} in all",
+            ),
+            when=_IS_EARNER_HURT,
+        ),
+        Wording(
+            Bilingual(
+                "近12个月意外损失{accident_loss_12m_yuan}元，占年收入"
+                "{accident_loss_12m_yuan/net_income_12m_yuan:share}%",
+                "accident losses of 12 months are {accident_loss_12m_yuan} yuan, "
+                "{accident_loss_12m_yuan/net_income_12m_yuan:share}% of income",
+            ),
+            when=_IS_GREAT_ACCIDENT,
+        ),
+    ),
+    articles=("二",),
+    to_verify=Bilingual(
+        "核实伤情、赔偿、后续治疗和对收入的影响", "Check injury, compensation, treatment and income lost"
+    ),
+    risk_type="因意外事故",
 )
 
 R17 = Rule(
@@ -241,4 +316,4 @@ R24 = Rule(
     risk_type="因学",
 )
 
-HARDSHIP_RULES: tuple[Rule, ...] = (R04, R05, R07, R08, R10, R15, R17, R23, R24)
+HARDSHIP_RULES: tuple[Rule, ...] = (R04, R05, R07, R08, R09, R10, R15, R16, R17, R23, R24)

@@ -146,6 +146,7 @@ R19 = Rule(
     articles=("七",),
     to_verify=Bilingual("核实是否续聘、退岗后有无其他就业", "Check renewal, and other work after the post"),
     risk_type="因务工就业不稳",
+    days_left=feature("days_until_post_end"),
 )
 
 R25 = Rule(
@@ -169,6 +170,7 @@ R25 = Rule(
     articles=("十一",),
     to_verify=Bilingual("核实退出低保后的收入来源", "Check what income is left after the allowance"),
     risk_type="其他",
+    days_left=feature("days_until_allowance_end"),
 )
 
 _business_net = feature("business_net_12m_yuan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relapse_risk.features.expression import feature, param
+from relapse_risk.features.expression import Expression, feature, param
 from relapse_risk.rules.spec import Rule, Wording
 from relapse_risk.vocabulary import Bilingual, RuleCategory
 
@@ -96,4 +96,57 @@ R22 = Rule(
     risk_type="缺劳动力",
 )
 
-PEOPLE_RULES: tuple[Rule, ...] = (R20, R21, R22)
+_IS_ENTITLED = (feature("is_registered") >= 1) | (feature("is_allowance_household") >= 1)
+
+
+def _lacks_benefit(everybody: str, with_allowance: str) -> Expression:
+    """Tell whether an entitled household, or a member with an allowance of its own, goes without."""
+    return (_IS_ENTITLED & (feature(everybody) >= 1)) | (feature(with_allowance) >= 1)
+
+
+_LACKS_PREMIUM = _lacks_benefit("premium_unsubsidised_n", "premium_unsubsidised_allowance_n")
+_LACKS_PENSION = _lacks_benefit("pension_unpaid_n", "pension_unpaid_allowance_n")
+
+R34 = Rule(
+    code="R34",
+    zh="应享未享",
+    en="benefit not received",
+    categories=(RuleCategory.PROCESS,),
+    condition=_LACKS_PREMIUM | _LACKS_PENSION,
+    wordings=(
+        Wording(
+            Bilingual(
+                "参保资助：{premium_unsubsidised_n}名成员应享未享",
+                "premium subsidy: {premium_unsubsidised_n} members entitled to it are without it",
+            ),
+            when=_LACKS_PREMIUM & _IS_ENTITLED,
+        ),
+        Wording(
+            Bilingual(
+                "参保资助：{premium_unsubsidised_allowance_n}名低保、特困成员应享未享",
+                "premium subsidy: {premium_unsubsidised_allowance_n} members with an allowance lack it",
+            ),
+            when=_LACKS_PREMIUM & ~_IS_ENTITLED,
+        ),
+        Wording(
+            Bilingual(
+                "养老保险代缴：{pension_unpaid_n}名成员应享未享",
+                "pension premium: {pension_unpaid_n} members entitled to have it paid are without it",
+            ),
+            when=_LACKS_PENSION & _IS_ENTITLED,
+        ),
+        Wording(
+            Bilingual(
+                "养老保险代缴：{pension_unpaid_allowance_n}名低保、特困成员应享未享",
+                "pension premium: {pension_unpaid_allowance_n} members with an allowance lack it",
+            ),
+            when=_LACKS_PENSION & ~_IS_ENTITLED,
+        ),
+    ),
+    articles=("三", "十二", "十三"),
+    to_verify=Bilingual(
+        "核实参保资助、养老保险代缴未到位的原因并办理", "Check why the benefit is missing, and arrange it"
+    ),
+)
+
+PEOPLE_RULES: tuple[Rule, ...] = (R20, R21, R22, R34)
