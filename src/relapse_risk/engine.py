@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
+import polars as pl
+
 from relapse_risk.errors import ContractError
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
@@ -35,8 +37,9 @@ def over_counties(
         RR303 where the store holds no household, RR302 where none was known on that day.
     """
     opened = Store(store)
-    if not (counties := opened.counties(as_of_date)) and opened.counties():
-        opened.open().known_at(as_of_date)  # raises the error that says from which day on there are any
+    counties = opened.partitions([as_of_date], target_households=None)
+    if not counties and not (panel := opened.open()).tables.get("household", pl.DataFrame()).is_empty():
+        panel.known_at(as_of_date)  # raises the error that says from which day on there are any
     if not counties:
         raise ContractError(
             "RR303",
@@ -48,7 +51,7 @@ def over_counties(
         )
     for i, county in enumerate(counties):
         if on_progress:
-            on_progress(county, i, len(counties))
-        yield county, function(county, opened.open([county], as_of_date))
+            on_progress(county.county_code, i, len(counties))
+        yield county.county_code, function(county.county_code, opened.open_partition(county))
     if on_progress:
         on_progress("", len(counties), len(counties))

@@ -158,7 +158,7 @@ def make_labels(
         RR302 where no household was known on one of the dates.
     """
     wanted = None if households is None else pl.Series("household_id", sorted(set(households)), pl.String)
-    known = panel.known_at(known_on)
+    known = panel.known_at(known_on, residents_only=False)
     dates = sorted(set(as_of_dates))
     grid = welfare_states(
         known,

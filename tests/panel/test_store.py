@@ -87,27 +87,6 @@ def test_an_empty_table_that_was_handed_in_is_known(tmp_path, panel) -> None:
     assert known.table("visit").width > 3
 
 
-def test_every_household_is_in_the_county_of_its_latest_record(tmp_path, panel) -> None:
-    """A household that has moved brings its history along and is left in no other county."""
-    store = Store(tmp_path / "store")
-    store.commit(panel)
-    assert store.counties() == ["130101", "130102"]
-    assert store.open(["130101"]).tables["observation"].height == 6
-    moved = panel.tables["household"].filter(pl.col("household_id") == "1301010000000001")
-    moved = moved.with_columns(county_code=pl.lit("130102"), recorded_on=pl.lit(date(2024, 5, 1)))
-    store.commit(later(panel, household=moved))
-    store.commit(one_more(panel))
-    first, second = store.open(["130101"]), store.open(["130102"])
-    assert set(first.tables["household"]["household_id"]) == {"1301010000000002"}
-    assert set(second.tables["observation"]["household_id"]) == {"1301010000000001", "1301010000000003"}
-    assert second.tables["observation"].height == 7
-    assert second.tables["household"].height == 3
-    assert store.open(["999999"]).tables["observation"].is_empty()
-    assert store.open(store.counties()).tables["observation"].height == 10
-    homes = {file.partition for commit in store.log()[1:] for file in commit.files}
-    assert homes == {"130101"}, "rows stay where the household was first seen"
-
-
 def test_same_panels_same_bytes(tmp_path, panel) -> None:
     for name in ("one", "two"):
         Store(tmp_path / name).commit(panel)

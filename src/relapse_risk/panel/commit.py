@@ -11,12 +11,20 @@ from relapse_risk.config import ExtraColumn
 from relapse_risk.panel.raw import SourceFile
 from relapse_risk.panel.rejects import TableCounts
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One Parquet file; ``partition`` is a county code, or empty for tables without households."""
+    """One Parquet file.
+
+    Attributes
+    ----------
+    partition : str
+        County code, or empty for tables without households.
+    is_copy : bool
+        Its rows lie in another place too, and count there.
+    """
 
     path: str
     table: str
@@ -24,6 +32,7 @@ class StoredFile:
     rows: int
     size_bytes: int
     sha256: str
+    is_copy: bool = False
 
 
 @dataclass(frozen=True)

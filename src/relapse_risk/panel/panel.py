@@ -15,6 +15,7 @@ import polars as pl
 
 from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ContractError
+from relapse_risk.panel.partition import Partition
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.thresholds import EVERYWHERE, Threshold, ThresholdTable
 
@@ -36,12 +37,15 @@ class Panel:
         Where the rows came from: commits of the store, hashes, and ``assumed`` flags.
     thresholds : ThresholdTable
         The dated parameters under the panel's own rows: the shipped table, and the county's file over it.
+    partition : Partition or None
+        What part of a store this is; None where it is whole.
     """
 
     tables: Mapping[str, pl.DataFrame]
     extra_columns: tuple[ExtraColumn, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
     thresholds: ThresholdTable = field(default_factory=ThresholdTable.shipped, repr=False)
+    partition: Partition | None = None
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
@@ -60,10 +64,17 @@ class Panel:
             if frame.select(pl.struct(TABLE_BY_NAME[name].key).n_unique()).item() < frame.height
         )
 
-    def known_at(self, as_of_date: date) -> KnownPanel:
+    def known_at(self, as_of_date: date, *, residents_only: bool = True) -> KnownPanel:
         """Return what was known on ``as_of_date``, that day included.
 
         For every key the version with the latest ``recorded_on <= as_of_date`` stands.
+
+        Parameters
+        ----------
+        as_of_date : date
+        residents_only : bool
+            In a partition, only households that live there on that day, which is what a run over all
+            partitions needs; False returns those that moved in later or out before, too.
 
         Raises
         ------
@@ -76,6 +87,9 @@ class Panel:
             if name in self._versioned:
                 known = known.unique(subset=list(TABLE_BY_NAME[name].key), keep="last", maintain_order=True)
             tables[name] = known
+        if self.partition is not None and "household" in tables:
+            living = tables["household"]
+            tables = _of_households(tables, self.partition.of_residents(living) if residents_only else living)
         households = tables.get("household")
         if households is None or households.is_empty():
             first = self.first_recorded_on
@@ -105,6 +119,17 @@ class Panel:
         """The day the last row of any table was recorded; None for an empty panel."""
         days = [frame["recorded_on"].max() for frame in self.tables.values() if not frame.is_empty()]
         return max((day for day in days if isinstance(day, date)), default=None)
+
+
+def _of_households(tables: Mapping[str, pl.DataFrame], households: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return the rows of some households; a row can also be there for its key, which another had before."""
+    ids = households.select("household_id")
+    return {
+        name: frame.join(ids, on="household_id", how="semi", maintain_order="left")
+        if "household_id" in frame.columns
+        else frame
+        for name, frame in tables.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 ``STORE/commits/ID.json`` lists the files of one ingest, and only listed files are ever read. So a commit is
 there when its record is, and an ingest that ends anywhere before leaves nothing that can be seen; what it
-left behind is cleared away by the next one. A household's rows stay in the partition of the county where
-it was first seen, wherever it moves; it is counted to the county of its latest record.
+left behind is cleared away by the next one. Within a commit there is one file per table and county, sorted
+by the hash of the village, so that a few villages can be read without the rest; see
+:mod:`relapse_risk.panel.place`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from pathlib import Path
 
 import polars as pl
 
-from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import DataError, MachineError
 from relapse_risk.panel.commit import Commit, StoredFile
+from relapse_risk.panel.copies import copies_of
 from relapse_risk.panel.disk import flush, flush_folder, sha256_of, write_atomically
 from relapse_risk.panel.lock import exclusive_lock
 from relapse_risk.panel.mapping import table_with_extras
 from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.partition import Partition, cut_partitions
+from relapse_risk.panel.place import BUCKET, COUNTY, Places, find_places
 from relapse_risk.panel.raw import OnProgress, Progress, SourceFile
 from relapse_risk.panel.rejects import TableCounts
-from relapse_risk.panel.tables import TABLE_BY_NAME
+from relapse_risk.panel.schema import Table
+from relapse_risk.panel.stored import SEQUENCE, StoredRows, has_households
+from relapse_risk.panel.tables import TABLES
 
 _COMMITS, _TABLES, _STAGING, _LOCK = "commits", "tables", "staging", "lock"
-_HOME = "_home"
+_ROW_GROUP = 1 << 16
 
 
 class Store:
@@ -44,7 +49,6 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._is_locked = False
-        self._placed: tuple[tuple[object, ...], pl.DataFrame] | None = None
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {len(self.log())} commits)"
@@ -76,20 +80,62 @@ class Store:
                 ) from error
         return sorted(commits, key=lambda commit: commit.sequence)
 
-    def open(self, counties: Sequence[str] | None = None, known_on: date | None = None) -> Panel:
-        """Return the panel of all commits, or only of the households of some counties.
+    def open(self) -> Panel:
+        """Return the panel of all commits.
 
-        A household belongs to the county of its latest record, or of the latest that was known on
-        ``known_on``, and brings all its history, so that every household is in exactly one county.
-
-        Rows come in the order of commits and, within one, of county, key and ``recorded_on``. Tables
-        without households are always whole.
+        Rows come in the order of commits and, within one, of county, village and key.
 
         Raises
         ------
         DataError
             RR191 where there is no store, RR192 where a listed file is missing or altered in length.
         """
+        stored = self._stored()
+        tables = {
+            table.name: stored.scan(table).select(list(table.dtypes)).collect() for table in stored.tables
+        }
+        return Panel(tables, stored.extra_columns, self._provenance(stored))
+
+    def partitions(
+        self, as_of_dates: Sequence[date], target_households: int | None = 20_000
+    ) -> list[Partition]:
+        """Return the units of work for some dates: each household, on each date, lives in exactly one.
+
+        Parameters
+        ----------
+        as_of_dates : sequence of date
+        target_households : int or None
+            About how many households a partition has; villages stay whole. None keeps counties whole.
+
+        Returns
+        -------
+        list of Partition
+            In the order of county codes and buckets; empty where no household was known on these dates.
+
+        Raises
+        ------
+        DataError
+            RR191 where there is no store, RR192 where a listed file is missing or altered in length.
+        """
+        return cut_partitions(self._stored().residents(as_of_dates), target_households)
+
+    def open_partition(self, partition: Partition) -> Panel:
+        """Return everything on the households that live in a partition on one of its dates.
+
+        Their whole history is there, also of the time before they moved in. ``known_at`` of such a panel
+        returns the households that live in the partition on that day.
+
+        Raises
+        ------
+        DataError
+            RR191 where there is no store, RR192 where a listed file is missing or altered in length.
+        """
+        stored = self._stored()
+        tables = stored.of_partition(partition)
+        return Panel(tables, stored.extra_columns, self._provenance(stored), partition=partition)
+
+    def _stored(self) -> StoredRows:
+        """Return what the commits list, once it is sure that it is all there."""
         commits = self.log()
         if not commits:
             raise DataError(
@@ -100,23 +146,18 @@ class Store:
                 "Ingest an export first, or check the path",
                 zh=f"{self.path} 没有数据，请先导入。",
             )
-        files = [file for commit in commits for file in commit.files]
-        self._refuse_damage(files)
-        extras = tuple({extra.name: extra for commit in commits for extra in commit.extra_columns}.values())
-        names = {name for commit in commits for name in commit.counts}
-        wanted = None
-        if counties is not None:
-            wanted = self._homes(files, known_on).filter(pl.col("county_code").is_in(list(counties)))
-        tables = {
-            name: self._read_table(name, files, extras, wanted) for name in TABLE_BY_NAME if name in names
+        stored = StoredRows(self.path, commits)
+        self._refuse_damage([file for _, file in stored.files])
+        return stored
+
+    @staticmethod
+    def _provenance(stored: StoredRows) -> dict[str, object]:
+        hashes = "\n".join(file.sha256 for _, file in stored.files)
+        return {
+            "commits": [commit.id for commit in stored.commits],
+            "data_sha256": hashlib.sha256(hashes.encode()).hexdigest(),
+            "assumed": {table: how for commit in stored.commits for table, how in commit.assumed.items()},
         }
-        content = hashlib.sha256("\n".join(file.sha256 for file in files).encode()).hexdigest()
-        provenance = {
-            "commits": [commit.id for commit in commits],
-            "data_sha256": content,
-            "assumed": {table: how for commit in commits for table, how in commit.assumed.items()},
-        }
-        return Panel(tables, extras, provenance)
 
     def _refuse_damage(self, files: Sequence[StoredFile]) -> None:
         damaged = [
@@ -132,49 +173,6 @@ class Store:
                 f"{len(files)} files as the commits list them",
                 "Restore them from a backup, or ingest anew into an empty store",
             )
-
-    def _scan(self, file: StoredFile) -> pl.LazyFrame:
-        return pl.scan_parquet(self.path / file.path, glob=False)
-
-    def counties(self, known_on: date | None = None) -> list[str]:
-        """Return the codes of all counties that have households, or had on a day, sorted."""
-        files = [file for commit in self.log() for file in commit.files]
-        return sorted(self._homes(files, known_on)["county_code"].unique().to_list())
-
-    def _homes(self, files: Sequence[StoredFile], known_on: date | None = None) -> pl.DataFrame:
-        """Return every household with the county it lives in and the partition that holds its rows."""
-        own = [file for file in files if file.table == "household"]
-        state = (known_on, *(file.path for file in own))
-        if self._placed is None or self._placed[0] != state:
-            columns = ("household_id", "recorded_on", "county_code")
-            schema = {**dict.fromkeys(columns, pl.String), "recorded_on": pl.Date, _HOME: pl.String}
-            frames = [self._scan(file).select(*columns, pl.lit(file.partition).alias(_HOME)) for file in own]
-            versions = pl.concat([pl.LazyFrame(schema=schema), *frames]).collect()
-            known = versions if known_on is None else versions.filter(pl.col("recorded_on") <= known_on)
-            latest = known.sort("recorded_on", maintain_order=True)
-            latest = latest.unique("household_id", keep="last", maintain_order=True)
-            self._placed = state, latest.select("household_id", "county_code", _HOME)
-        return self._placed[1]
-
-    def _read_table(
-        self,
-        name: str,
-        files: Sequence[StoredFile],
-        extras: Sequence[ExtraColumn],
-        wanted: pl.DataFrame | None,
-    ) -> pl.DataFrame:
-        table = table_with_extras(TABLE_BY_NAME[name], extras)
-        own = [file for file in files if file.table == name]
-        has_households = "household_id" in table.by_name
-        if wanted is not None and has_households:
-            partitions = set(wanted[_HOME].to_list())
-            own = [file for file in own if file.partition in partitions]
-        schema = pl.Schema(table.dtypes)
-        frame = pl.concat([pl.LazyFrame(schema=schema), *map(self._scan, own)], how="diagonal")
-        if wanted is not None and has_households:
-            ids = wanted.lazy().select("household_id")
-            frame = frame.join(ids, on="household_id", how="semi", maintain_order="left")
-        return frame.select(schema.names()).collect()
 
     def next_id(self, sources: Sequence[SourceFile]) -> str:
         """Return the id a commit of these files will have: its number, and a hash over all so far."""
@@ -274,28 +272,32 @@ class Store:
     ) -> list[tuple[Path, StoredFile]]:
         """Write every partition to the staging folder; the records still lack their place."""
         staging.mkdir(parents=True)
-        homes = self._home_of_each(panel, earlier)
-        progress = Progress("store", len(panel.tables), on_progress)
+        stored = StoredRows(self.path, earlier)
+        places = find_places(stored.homes(), stored.elsewhere(), stored.kin(), panel.tables.get("household"))
+        sequence = earlier[-1].sequence + 1 if earlier else 1
+        known = {table.name for table in stored.tables}
+        tables = [
+            table_with_extras(table, (*stored.extra_columns, *panel.extra_columns))
+            for table in TABLES
+            if table.name in panel.tables or (table.name in known and not places.added.is_empty())
+        ]
+        progress = Progress("store", len(tables), on_progress)
         staged: list[tuple[Path, StoredFile]] = []
-        for name, frame in panel.tables.items():
-            for partition, part in _partitioned(name, frame, homes):
+        for table in tables:
+            new = panel.tables.get(table.name, pl.DataFrame(schema=table.dtypes))
+            for part, is_copy in _parts(table, new, stored, places, sequence):
                 path = staging / f"{len(staged)}.parquet"
-                part.write_parquet(path, compression="zstd")
+                partition = part[COUNTY][0] if COUNTY in part.columns else ""
+                part.drop(COUNTY, strict=False).write_parquet(
+                    path, compression="zstd", row_group_size=_ROW_GROUP
+                )
                 flush(path)
-                digest = sha256_of(path)
-                file = StoredFile("", name, partition, part.height, path.stat().st_size, digest)
-                staged.append((path, file))
+                size, digest = path.stat().st_size, sha256_of(path)
+                staged.append(
+                    (path, StoredFile("", table.name, partition, part.height, size, digest, is_copy))
+                )
             progress.step()
         return staged
-
-    def _home_of_each(self, panel: Panel, earlier: Sequence[Commit]) -> pl.DataFrame:
-        """Return the partition of every household: the county where it was first seen."""
-        stored = self._homes([file for commit in earlier for file in commit.files])
-        frames = [stored.select("household_id", _HOME)]
-        if "household" in panel.tables:
-            new = panel.tables["household"].sort("recorded_on", maintain_order=True)
-            frames.append(new.select("household_id", pl.col("county_code").alias(_HOME)))
-        return pl.concat(frames).unique("household_id", keep="first", maintain_order=True)
 
     def _record(
         self,
@@ -311,8 +313,8 @@ class Store:
             StoredFile(
                 f"{_TABLES}/{file.table}/"
                 + (f"county_code={file.partition}/" if file.partition else "")
-                + f"{commit_id}.parquet",
-                *(file.table, file.partition, file.rows, file.size_bytes, file.sha256),
+                + f"{commit_id}{'.copies' if file.is_copy else ''}.parquet",
+                *(file.table, file.partition, file.rows, file.size_bytes, file.sha256, file.is_copy),
             )
             for _, file in staged
         )
@@ -351,23 +353,27 @@ class Store:
         )
 
 
-def _partitioned(name: str, frame: pl.DataFrame, homes: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield a table's rows by partition, sorted by key and day."""
-    if frame.is_empty():
+def _parts(
+    table: Table, new: pl.DataFrame, stored: StoredRows, places: Places, sequence: int
+) -> Iterator[tuple[pl.DataFrame, bool]]:
+    """Yield a table's rows by county, sorted by bucket, key and day, and then its copies likewise."""
+    order = [*table.key, "recorded_on"]
+    if not has_households(table):
+        if not new.is_empty():
+            yield new.sort(order, maintain_order=True), False
         return
-    ordered = frame.sort(*TABLE_BY_NAME[name].key, "recorded_on", maintain_order=True)
-    if "household_id" not in frame.columns:
-        yield "", ordered
-        return
-    placed = ordered.join(homes, on="household_id", how="left", maintain_order="left")
-    if strays := placed[_HOME].null_count():
+    placed = new.join(places.homes, on="household_id", how="left", maintain_order="left")
+    if strays := placed[BUCKET].null_count():
         raise DataError(
             "RR193",
-            name,
+            table.name,
             f"{strays} rows belong to no household of the household table",
             "rows of known households",
             "Validate the panel first, or add the households to it",
         )
-    parts = placed.partition_by(_HOME, as_dict=True, include_key=False)
-    for (partition,), part in sorted(parts.items(), key=lambda item: str(item[0][0])):
-        yield str(partition), part
+    copies = copies_of(table, placed, stored, places, sequence)
+    for rows, is_copy in ((placed, False), (copies, True)):
+        if not rows.is_empty():
+            by = [COUNTY, BUCKET, *([SEQUENCE] if is_copy else []), *order]
+            for part in rows.sort(by, maintain_order=True).partition_by(COUNTY, maintain_order=True):
+                yield part, is_copy

@@ -1,0 +1,77 @@
+"""The unit of work: households of one county whose villages fall into a range of buckets.
+
+Villages are whole within a partition, so that a household meets all its neighbours there. A partition is
+small and can be sent to another process; :meth:`Store.open_partition` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from relapse_risk.panel.place import BUCKET, BUCKETS, COUNTY, PLACE, bucket_of
+
+
+@dataclass(frozen=True, order=True)
+class Partition:
+    """Households of a county that live, on a date, in villages of a range of buckets.
+
+    Attributes
+    ----------
+    county_code : str
+    first_bucket, last_bucket : int
+        Inclusive.
+    as_of_dates : tuple of date
+        Dates on which somebody lives here, sorted; only for these is it meant.
+    households : int
+        Most that live here on one of the dates.
+    """
+
+    county_code: str
+    first_bucket: int = 0
+    last_bucket: int = BUCKETS - 1
+    as_of_dates: tuple[date, ...] = ()
+    households: int = 0
+
+    def of_residents(self, households: pl.DataFrame) -> pl.DataFrame:
+        """Return those rows of the household table that name a village of this partition."""
+        own = households.filter(pl.col("county_code") == self.county_code)
+        if (self.first_bucket, self.last_bucket) == (0, BUCKETS - 1):
+            return own
+        return own.filter(bucket_of(own["village_code"]).is_between(self.first_bucket, self.last_bucket))
+
+
+def cut_partitions(counts: pl.DataFrame, target_households: int | None) -> list[Partition]:
+    """Return partitions of about ``target_households``, in the order of counties and buckets.
+
+    Parameters
+    ----------
+    counts : polars.DataFrame
+        Residents by place and date: _county, _bucket, as_of_date, households.
+    target_households : int or None
+        A village is never split; None keeps every county whole.
+    """
+    partitions = []
+    for (county,), of_county in counts.sort(*PLACE).group_by(COUNTY, maintain_order=True):
+        most = of_county.group_by(BUCKET, maintain_order=True).agg(pl.col("households").max())
+        for first, last in _ranges(most.rows(), target_households):
+            inside = of_county.filter(pl.col(BUCKET).is_between(first, last))
+            by_date = inside.group_by("as_of_date").agg(pl.col("households").sum()).sort("as_of_date")
+            dates = tuple(by_date["as_of_date"].to_list())
+            size = max(by_date["households"].to_list())
+            partitions.append(Partition(str(county), first, last, dates, size))
+    return partitions
+
+
+def _ranges(sizes: Sequence[tuple[int, int]], target: int | None) -> Iterator[tuple[int, int]]:
+    """Yield inclusive ranges that cover all buckets; ``sizes`` are (bucket, households), sorted."""
+    first, held = 0, 0
+    for bucket, households in sizes:
+        if target is not None and held and held + households > target:
+            yield first, bucket - 1
+            first, held = bucket, 0
+        held += households
+    yield first, BUCKETS - 1

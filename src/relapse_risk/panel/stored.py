@@ -1,0 +1,214 @@
+"""What the commits of a store hold, for reading: by table, county and bucket; and who lives where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from relapse_risk.config import ExtraColumn
+from relapse_risk.panel.commit import Commit, StoredFile
+from relapse_risk.panel.mapping import table_with_extras
+from relapse_risk.panel.partition import Partition
+from relapse_risk.panel.place import BUCKET, COUNTY, PLACE, PLACED, with_places
+from relapse_risk.panel.schema import Table
+from relapse_risk.panel.tables import TABLE_BY_NAME, TABLES
+
+SEQUENCE = "_sequence"
+_KIN = {"household_id": pl.String, "predecessor_id": pl.String}
+
+
+def has_households(table: Table) -> bool:
+    """Return whether the rows of a table belong to households."""
+    return "household_id" in table.by_name
+
+
+def has_own_key(table: Table) -> bool:
+    """Return whether a key of the table can be given to one household after another."""
+    return has_households(table) and "household_id" not in table.key
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows of some commits.
+
+    Attributes
+    ----------
+    root : Path
+        Folder of the store.
+    commits : sequence of Commit
+        Oldest first.
+    """
+
+    root: Path
+    commits: Sequence[Commit]
+
+    @property
+    def files(self) -> Iterator[tuple[int, StoredFile]]:
+        """Every file with the number of its commit, oldest first."""
+        return ((commit.sequence, file) for commit in self.commits for file in commit.files)
+
+    @cached_property
+    def extra_columns(self) -> tuple[ExtraColumn, ...]:
+        """Columns that mappings declared beyond the canonical ones."""
+        return tuple(
+            {extra.name: extra for commit in self.commits for extra in commit.extra_columns}.values()
+        )
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """Tables that were ever handed in, also empty ones, with all their columns."""
+        names = {name for commit in self.commits for name in commit.counts}
+        return tuple(table_with_extras(table, self.extra_columns) for table in TABLES if table.name in names)
+
+    def counties(self) -> list[str]:
+        """Return the counties in which rows of households lie, sorted."""
+        return sorted({file.partition for _, file in self.files if file.table == "household"})
+
+    def scan(
+        self,
+        table: Table,
+        county: str | None = None,
+        buckets: tuple[int, int] | None = None,
+        *,
+        copies: bool = False,
+    ) -> pl.LazyFrame:
+        """Return rows, with ``_county``, ``_bucket`` and ``_sequence``, in the order of commits.
+
+        Parameters
+        ----------
+        county : str, optional
+            Only what lies there.
+        buckets : tuple of int, optional
+            First and last bucket.
+        copies : bool
+            The copies instead of the rows themselves.
+        """
+        schema: dict[str, type[pl.DataType]] = {**table.dtypes, COUNTY: pl.String, BUCKET: pl.UInt16}
+        schema[SEQUENCE] = pl.UInt32
+        frames = [pl.LazyFrame(schema=schema)]
+        for sequence, file in self.files:
+            if file.table != table.name or file.is_copy != copies or county not in (None, file.partition):
+                continue
+            frame = pl.scan_parquet(self.root / file.path, glob=False)
+            if buckets is not None:
+                frame = frame.filter(pl.col(BUCKET).is_between(*buckets))
+            frame = frame.with_columns(pl.lit(file.partition).alias(COUNTY))
+            frames.append(
+                frame if copies else frame.with_columns(pl.lit(sequence, pl.UInt32).alias(SEQUENCE))
+            )
+        return pl.concat(frames, how="diagonal").select(list(schema))
+
+    def homes(self) -> pl.DataFrame:
+        """Return the home of every household: household_id, _county, _bucket."""
+        frame = self.scan(TABLE_BY_NAME["household"]).select(*PLACED)
+        return frame.unique("household_id", keep="first", maintain_order=True).collect()
+
+    def elsewhere(self) -> pl.DataFrame:
+        """Return the other places of households, in the same columns."""
+        frame = self.scan(TABLE_BY_NAME["household"], copies=True).select(*PLACED)
+        return frame.unique(maintain_order=True).collect()
+
+    def kin(self) -> pl.DataFrame:
+        """Return the pairs of household_id and predecessor_id."""
+        frame = self.scan(TABLE_BY_NAME["household"]).select(*_KIN)
+        return frame.filter(pl.col("predecessor_id").is_not_null()).unique(maintain_order=True).collect()
+
+    def residents(self, as_of_dates: Sequence[date]) -> pl.DataFrame:
+        """Return how many households live in each place on each date, where any do.
+
+        Returns
+        -------
+        polars.DataFrame
+            _county, _bucket, as_of_date, households.
+        """
+        schema = {COUNTY: pl.String, BUCKET: pl.UInt16, "as_of_date": pl.Date, "households": pl.Int64}
+        counts = [self._residents_first_seen_in(county, as_of_dates) for county in self.counties()]
+        every = pl.concat([pl.DataFrame(schema=schema), *(count.select(*schema) for count in counts)])
+        return every.group_by(COUNTY, BUCKET, "as_of_date").agg(pl.col("households").sum())
+
+    def _residents_first_seen_in(self, county: str, as_of_dates: Sequence[date]) -> pl.DataFrame:
+        rows = self.scan(TABLE_BY_NAME["household"], county).filter(pl.col("recorded_on") <= max(as_of_dates))
+        stays = rows.select("household_id", "recorded_on", "county_code", "village_code").collect()
+        stays = with_places(stays).select(pl.col("household_id").hash().alias("who"), "recorded_on", *PLACE)
+        stays = stays.sort("who", "recorded_on", maintain_order=True)
+        until = pl.when(pl.col("who") == pl.col("who").shift(-1)).then(pl.col("recorded_on").shift(-1))
+        stays = stays.with_columns(until.alias("until"))
+        lives_here = {
+            str(day): (pl.col("recorded_on") <= day) & (pl.col("until") > day).fill_null(value=True)
+            for day in as_of_dates
+        }
+        counted = stays.group_by(PLACE).agg(
+            is_there.sum().cast(pl.Int64).alias(day) for day, is_there in lives_here.items()
+        )
+        long = counted.unpivot(index=PLACE, variable_name="as_of_date", value_name="households")
+        return long.with_columns(pl.col("as_of_date").str.to_date()).filter(pl.col("households") > 0)
+
+    def of_partition(self, partition: Partition) -> dict[str, pl.DataFrame]:
+        """Return all tables, with the rows of every household that lives there on one of the dates."""
+        wanted, has_others = self._wanted(partition)
+        tables = {}
+        for table in self.tables:
+            if not has_households(table):
+                tables[table.name] = self.scan(table).select(list(table.dtypes)).collect()
+                continue
+            rows = self._lying_in(table, partition)
+            if has_others:
+                rows = _of_households(rows, table, wanted)
+            tables[table.name] = rows.select(list(table.dtypes)).collect()
+        return tables
+
+    def _lying_in(self, table: Table, partition: Partition) -> pl.LazyFrame:
+        """Return everything that lies there, every household's rows in the order they have in the store."""
+        where = partition.county_code, (partition.first_bucket, partition.last_bucket)
+        rows = self.scan(table, *where)
+        copies = [
+            f for _, f in self.files if (f.table, f.partition, f.is_copy) == (table.name, where[0], True)
+        ]
+        if not copies:
+            return rows
+        every = pl.concat([rows, self.scan(table, *where, copies=True)])
+        return every.sort(SEQUENCE, *table.key, "recorded_on", maintain_order=True)
+
+    def _wanted(self, partition: Partition) -> tuple[pl.DataFrame, bool]:
+        """Return the households that live there on one of the dates, and whether others lie there too.
+
+        Predecessors of these households are wanted as they are.
+        """
+        table = TABLE_BY_NAME["household"]
+        columns = ("household_id", "recorded_on", "county_code", "village_code", "predecessor_id")
+        rows = (
+            self._lying_in(table, partition)
+            .select(*columns)
+            .collect()
+            .sort("recorded_on", maintain_order=True)
+        )
+        latest = [
+            partition.of_residents(
+                rows.filter(pl.col("recorded_on") <= day).unique(
+                    "household_id", keep="last", maintain_order=True
+                )
+            ).select("household_id")
+            for day in partition.as_of_dates
+        ]
+        wanted = pl.concat([rows.select("household_id").clear(), *latest]).unique()
+        kin = rows.select(*_KIN).filter(pl.col("predecessor_id").is_not_null()).unique()
+        while True:
+            named = kin.join(wanted, on="household_id", how="semi").select(household_id="predecessor_id")
+            more = named.unique().join(wanted, on="household_id", how="anti")
+            if more.is_empty():
+                return wanted, not rows.join(wanted, on="household_id", how="anti").is_empty()
+            wanted = pl.concat([wanted, more])
+
+
+def _of_households(rows: pl.LazyFrame, table: Table, wanted: pl.DataFrame) -> pl.LazyFrame:
+    """Return the rows of some households, and the rows of others that had the key of one of theirs."""
+    own = rows.join(wanted.lazy(), on="household_id", how="semi", maintain_order="left")
+    if not has_own_key(table):
+        return own
+    keys = own.select(*table.key).unique().collect()
+    return rows.join(keys.lazy(), on=list(table.key), how="semi", maintain_order="left")
