@@ -83,5 +83,18 @@ def test_tiers_have_colours_and_computed_cells_look_unlike_those_to_fill(sheet: 
 def test_a_list_where_nothing_waits_has_no_such_sheet_and_equal_lists_equal_bytes(county) -> None:
     pages = ListPages(county.listed, county.waiting.clear(), [], "示范县")
     data = workbook_bytes(pages, "en")
-    assert openpyxl.load_workbook(io.BytesIO(data)).sheetnames == ["visit list", "read me"]
+    assert openpyxl.load_workbook(io.BytesIO(data)).sheetnames == ["visit list", "for paper", "read me"]
     assert workbook_bytes(pages, "en") == data
+
+
+def test_the_printed_form_is_one_page_wide_and_says_what_a_visitor_needs(book, county) -> None:
+    """Thirty columns on one page can't be read; reasons and what to verify must stand on it whole."""
+    paper = book["打印"]
+    assert (paper.page_setup.fitToWidth or 1, paper.page_setup.fitToHeight) == (1, 0)
+    assert paper.max_row == county.listed.height + 1
+    shown = [cell for cell in next(paper.iter_rows(min_row=2, values_only=True)) if cell]
+    row = county.listed.row(0, named=True)
+    for name in ("reason_1", "reason_2", "to_verify", "household_id", "village"):
+        assert any(row[name] in str(cell) for cell in shown if row[name])
+    longest = max(len(str(cell)) for cell in shown)
+    assert paper.row_dimensions[2].height > 13 * longest / 30

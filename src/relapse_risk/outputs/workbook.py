@@ -1,8 +1,9 @@
-"""The list as a workbook: the same rows as the CSV, made to be filled in, sorted, filtered and printed.
+"""The list as a workbook: the rows of the CSV to be filled in, sorted and filtered, and a printed form.
 
 Identifiers are text, so no spreadsheet shortens them; what staff fill in has drop-downs; what the toolkit
 filled is grey. Nothing is locked, since a locked sheet can't be sorted: a computed cell that was changed is
-noticed when the list comes back.
+noticed when the list comes back. Thirty columns can't be read on paper, so a sheet of its own holds what a
+visitor carries along, with room to write.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 LISTED_SHEET = Bilingual("走访清单", "visit list")
+PAPER_SHEET = Bilingual("打印", "for paper")
 WAITING_SHEET = Bilingual("候补", "waiting list")
 NOTE_SHEET = Bilingual("说明", "read me")
 
@@ -44,9 +46,27 @@ _WIDTHS = {
     **dict.fromkeys(("county", "township", "village", "household_type", "responsible"), 10),
     **dict.fromkeys(("hit_since", "last_visit", "expires_on", "visited_on", "visitor_role", "outcome"), 11),
     **dict.fromkeys(("need_inclusion", "emergency_aid"), 9),
-    **dict.fromkeys(("household_id", "list_id"), 20),
+    "household_id": 20,
+    "list_id": 26,
     **dict.fromkeys(("reason_1", "reason_2", "reason_3", "to_verify", "suggested_measures"), 34),
 }
+# On paper: columns of the list side by side under one header, and the width in characters.
+_PAPER: tuple[tuple[Bilingual, tuple[str, ...], float], ...] = (
+    (Bilingual("序号", "rank"), ("rank",), 5),
+    (Bilingual("乡镇、村", "place"), ("township", "village"), 11),
+    (Bilingual("户编号", "household_id"), ("household_id",), 11),
+    (Bilingual("优先级", "tier"), ("tier",), 5),
+    (Bilingual("主要原因", "reasons"), ("reason_1", "reason_2", "reason_3"), 38),
+    (Bilingual("建议核实事项", "to_verify"), ("to_verify",), 26),
+    (Bilingual("建议措施", "suggested_measures"), ("suggested_measures",), 18),
+    (Bilingual("重点人群、数据缺口", "groups, data gaps"), ("key_groups", "data_gaps"), 13),
+    (Bilingual("剩余天数", "days_left"), ("days_left",), 6),
+    (Bilingual("走访日期", "visited_on"), ("visited_on",), 9),
+    (Bilingual("核实结果", "outcome"), ("outcome",), 9),
+    (Bilingual("备注", "remark"), ("remark",), 14),
+)
+_LINE_POINTS = 13.5
+_MOST_POINTS = 400.0  # a row of a worksheet can't be higher than 409
 _DEFAULT_WIDTH = 18
 _YES_NO = ("是", "否")
 _REPEATED = "household_id"  # this column and those before it stand on every printed page
@@ -74,14 +94,14 @@ class ListPages:
 
 
 def workbook_bytes(pages: ListPages, language: Language) -> bytes:
-    """Return the list, what waits and the note as sheets of one workbook.
+    """Return the list, its printed form, what waits and the note as sheets of one workbook.
 
     Returns
     -------
     bytes
         ``.xlsx``. Codes and texts are text cells, dates and numbers are what they are, blank staff cells have
-        drop-downs where values are coded; frozen header and place columns, filter, A4 landscape two pages
-        wide with the header on each.
+        drop-downs where values are coded; frozen header and place columns, filter. A4 landscape with the
+        header on every page: the printed form one page wide, the list itself three.
     """
     import xlsxwriter
 
@@ -90,11 +110,10 @@ def workbook_bytes(pages: ListPages, language: Language) -> bytes:
     with xlsxwriter.Workbook(buffer, options) as book:
         book.set_properties({"created": _CREATED})
         formats = _formats(book)
-        for name, frame in ((LISTED_SHEET, pages.listed), (WAITING_SHEET, pages.waiting)):
-            if name is LISTED_SHEET or frame.height:
-                sheet = book.add_worksheet(name.text(language))
-                _fill(sheet, frame, formats, language)
-                _set_up(sheet, frame.height, formats, pages.title, language)
+        _write_list(book, LISTED_SHEET, pages.listed, formats, pages.title, language)
+        _write_paper(book, pages.listed, formats, pages.title, language)
+        if pages.waiting.height:
+            _write_list(book, WAITING_SHEET, pages.waiting, formats, pages.title, language)
         _write_note(book.add_worksheet(NOTE_SHEET.text(language)), pages.note, formats)
     return buffer.getvalue()
 
@@ -118,6 +137,7 @@ def _formats(book: Workbook) -> Mapping[str, Format]:
         "date": {**grey, "num_format": "yyyy-mm-dd"},
         "number": grey,
         "staff": {**base, "text_wrap": True},
+        "paper": {**base, "font_size": 9, "text_wrap": True},
         "staff_date": {**base, "num_format": "yyyy-mm-dd"},
         "head": {**head, "bg_color": _COMPUTED_HEAD},
         "staff_head": {**head, "bg_color": _STAFF_HEAD},
@@ -130,15 +150,74 @@ def _formats(book: Workbook) -> Mapping[str, Format]:
     return {name: book.add_format(options) for name, options in kinds.items()}
 
 
-def _fill(sheet: Worksheet, frame: pl.DataFrame, formats: Mapping[str, Format], language: Language) -> None:
-    """Write the header and every cell, column by column."""
-    headers = with_headers(frame, language).columns
-    for place, (column, header) in enumerate(zip(LIST_COLUMNS, headers, strict=True)):
+def _write_list(
+    book: Workbook,
+    name: Bilingual,
+    frame: pl.DataFrame,
+    formats: Mapping[str, Format],
+    title: str,
+    language: Language,
+) -> None:
+    """Write header and cells, freeze, filter, and offer values to choose from."""
+    sheet = book.add_worksheet(name.text(language))
+    names = [column.name for column in LIST_COLUMNS]
+    last, repeated = len(names) - 1, names.index(_REPEATED)
+    widths = [_WIDTHS.get(column, _DEFAULT_WIDTH) for column in names]
+    _set_rows(sheet, frame, names, widths)
+    for place, (column, header) in enumerate(
+        zip(LIST_COLUMNS, with_headers(frame, language).columns, strict=True)
+    ):
         is_staff = column.filled_by == "staff"
         sheet.write_string(0, place, header, formats["staff_head" if is_staff else "head"])
-        sheet.set_column(place, place, _WIDTHS.get(column.name, _DEFAULT_WIDTH))
+        sheet.set_column(place, place, widths[place])
         for row, value in enumerate(frame[column.name].to_list(), start=1):
             _write_cell(sheet, row, place, value, _format_of(column, value, formats))
+        if values := coded_values(column):
+            rule = {"validate": "list", "source": list(values), "ignore_blank": True, "error_type": "stop"}
+            sheet.data_validation(1, place, max(frame.height, 1), place, rule)
+    sheet.freeze_panes(1, repeated + 1)
+    sheet.autofilter(0, 0, max(frame.height, 1), last)
+    _set_up_pages(sheet, 3, title, language)
+    sheet.repeat_columns(0, repeated)
+
+
+def _write_paper(
+    book: Workbook, frame: pl.DataFrame, formats: Mapping[str, Format], title: str, language: Language
+) -> None:
+    """Write what a visitor carries along, one A4 page wide."""
+    sheet = book.add_worksheet(PAPER_SHEET.text(language))
+    joined = frame.select(
+        pl.concat_str(pl.col(names).cast(pl.String), separator="\n", ignore_nulls=True).alias(names[0])
+        for _, names, _ in _PAPER
+    )
+    _set_rows(sheet, joined, joined.columns, [width for _, _, width in _PAPER])
+    for place, (header, names, width) in enumerate(_PAPER):
+        sheet.write_string(0, place, header.text(language), formats["head"])
+        sheet.set_column(place, place, width)
+        for row, value in enumerate(joined[names[0]].to_list(), start=1):
+            style = formats[str(value)] if names == ("tier",) else formats["paper"]
+            _write_cell(sheet, row, place, value or None, style)
+    sheet.freeze_panes(1, 0)
+    _set_up_pages(sheet, 1, title, language)
+
+
+def _set_rows(sheet: Worksheet, frame: pl.DataFrame, names: Sequence[str], widths: Sequence[float]) -> None:
+    """Make rows as high as their longest cell needs: not every program does so by itself."""
+    sheet.set_row(0, 2 * _LINE_POINTS + 4)
+    texts = [
+        (name, width) for name, width in zip(names, widths, strict=True) if frame.schema[name] == pl.String
+    ]
+    # A Chinese character is as wide as two digits, which widths are counted in.
+    lines = [
+        pl.col(name)
+        .str.split("\n")
+        .list.eval(((pl.element().str.len_chars() + pl.element().str.len_bytes()) / 2 / width).ceil())
+        .list.sum()
+        for name, width in texts
+    ]
+    heights = frame.select(pl.max_horizontal(pl.lit(1.0), *lines) * _LINE_POINTS + 3).to_series().to_list()
+    for row, height in enumerate(heights, start=1):
+        sheet.set_row(row, min(height, _MOST_POINTS))
 
 
 def _format_of(column: ListColumn, value: object, formats: Mapping[str, Format]) -> Format:
@@ -162,24 +241,12 @@ def _write_cell(sheet: Worksheet, row: int, place: int, value: object, style: Fo
         sheet.write_string(row, place, str(value), style)
 
 
-def _set_up(
-    sheet: Worksheet, n_rows: int, formats: Mapping[str, Format], title: str, language: Language
-) -> None:
-    """Freeze, filter, offer values to choose from, and lay out the printed pages."""
-    names = [column.name for column in LIST_COLUMNS]
-    last, repeated = len(names) - 1, names.index(_REPEATED)
-    sheet.freeze_panes(1, repeated + 1)
-    sheet.autofilter(0, 0, max(n_rows, 1), last)
-    for place, column in enumerate(LIST_COLUMNS):
-        if values := coded_values(column):
-            rule = {"validate": "list", "source": list(values), "ignore_blank": True, "error_type": "stop"}
-            sheet.data_validation(1, place, max(n_rows, 1), place, rule)
+def _set_up_pages(sheet: Worksheet, pages_wide: int, title: str, language: Language) -> None:
     sheet.set_landscape()
     sheet.set_paper(_A4)
     sheet.set_margins(left=0.3, right=0.3, top=0.6, bottom=0.6)
-    sheet.fit_to_pages(2, 0)
+    sheet.fit_to_pages(pages_wide, 0)
     sheet.repeat_rows(0)
-    sheet.repeat_columns(0, repeated)
     sheet.set_header(f"&L{title.replace('&', '&&')}&R&P / &N")
     sheet.set_footer(f"&L{SCORE_DISCLAIMER.text(language)}")
 
