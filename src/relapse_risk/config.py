@@ -84,12 +84,16 @@ class ColumnSource(_Strict):
 
 
 class TableMapping(_Strict):
-    """How one canonical table is made from a source file.
+    """How one canonical table is made from a source: exactly one of ``file``, ``view`` and ``query``.
 
     Attributes
     ----------
     file : str
         Name of the source file or sheet without its ending.
+    view : str
+        Name of a database's table or view, with its schema before a dot where it needs one.
+    query : str
+        A SELECT of a database. Tables that are made from the same query share one reading of it.
     columns : dict of str to ColumnSource or str
         Canonical column to its source; a bare text is the name of a source column.
     first_of_each : bool
@@ -97,9 +101,18 @@ class TableMapping(_Strict):
         households or thresholds that a long file repeats on every row.
     """
 
-    file: str
+    file: str | None = None
+    view: str | None = None
+    query: str | None = None
     columns: dict[str, ColumnSource]
     first_of_each: bool = False
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [name for name in ("file", "view", "query") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of file, view and query is needed, found {given or 'none'}")
+        return self
 
     @field_validator("columns", mode="before")
     @classmethod

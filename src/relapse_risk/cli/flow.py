@@ -64,13 +64,19 @@ def simulate(
 
 @app.command()
 def ingest(
-    sources: Annotated[list[Path], typer.Argument(help="Folders or files: csv, xlsx, parquet.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Folders, files (csv, xlsx, parquet), or a database's URI.")
+    ],
     store: Store = None,
     mapping: Annotated[Path | None, typer.Option(help="data/mappings/NAME.toml for other systems.")] = None,
 ) -> None:
     """Read, validate and store exports; rejected rows come back as files.
 
+    A database is read with the user and password of PGUSER and PGPASSWORD, never of the URI.
+
     Example: relapse-risk ingest county --store data/store
+
+    Example: relapse-risk ingest postgresql://localhost/county --mapping M.toml --store data/store
     """
     from relapse_risk.panel.ingest import ingest as ingest_exports
 

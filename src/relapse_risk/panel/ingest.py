@@ -37,8 +37,8 @@ def ingest(
 
     Parameters
     ----------
-    sources : path or sequence of paths
-        A folder, a workbook, or files.
+    sources : path, URI, or sequence of them
+        A folder, a workbook, files, or the URI of a database.
     store : path
         Folder of the store; made where it is not there.
     mapping : Mapping, optional
@@ -46,7 +46,7 @@ def ingest(
     today : date, optional
         Nothing can have been recorded later; the day of the call where not given.
     on_progress : callable, optional
-        Called with ``(stage, done, total)``; stages are ``read``, ``validate`` and ``store``.
+        Called with ``(stage, done, total)``; stages are ``query``, ``read``, ``validate`` and ``store``.
 
     Returns
     -------
@@ -57,9 +57,10 @@ def ingest(
     Raises
     ------
     DataError
-        Where a source can't be read as a table (RR100 to RR109); nothing was stored.
+        Where a source can't be read as a table (RR100 to RR109, a database RR160 to RR164); nothing was
+        stored.
     ConfigurationError
-        RR214 where the mapping is wrong.
+        RR214 where the mapping is wrong, RR215 where a database's URI holds credentials.
     MachineError
         RR651 where another ingest is writing, RR652 where the disk refuses.
     """

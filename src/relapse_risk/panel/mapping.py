@@ -5,6 +5,7 @@ Everything stays text here, so that values are read, checked and refused in one 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
@@ -12,6 +13,7 @@ import polars as pl
 
 from relapse_risk.config import ColumnSource, ExtraColumn, Mapping, TableMapping
 from relapse_risk.errors import ConfigurationError, DataError
+from relapse_risk.panel.database_errors import credentials_given
 from relapse_risk.panel.parse import parse_columns
 from relapse_risk.panel.raw import EXCESS_CELLS, REASON_COLUMNS, RawTable, Sheet, normalise_header
 from relapse_risk.panel.schema import Column, ColumnType, Need, Table
@@ -20,6 +22,7 @@ from relapse_risk.panel.tables import TABLE_BY_NAME
 _QUARTER_ENDS = {"1": "03-31", "2": "06-30", "3": "09-30", "4": "12-31"}
 _QUARTER_STARTS = {"1": "01-01", "2": "04-01", "3": "07-01", "4": "10-01"}
 _DATES = (ColumnType.DATE, ColumnType.MONTH)
+_CREDENTIALS = re.compile(r"://[^\s'\"]*@|passw(?:or)?d\s*=", re.IGNORECASE)
 
 
 def check_mapping(mapping: Mapping) -> None:
@@ -28,8 +31,11 @@ def check_mapping(mapping: Mapping) -> None:
     Raises
     ------
     ConfigurationError
-        RR214, with all that is wrong.
+        RR214, with all that is wrong; RR215 where a text of the mapping holds a password.
     """
+    texts = [mapping.source, *(t.query or t.view or "" for t in mapping.tables.values())]
+    if any(_CREDENTIALS.search(text) for text in texts):
+        raise credentials_given(f"mapping {mapping.name}")
     problems = [problem for name, table in mapping.tables.items() for problem in _table_problems(name, table)]
     problems += _extra_problems(mapping)
     if problems:
@@ -71,9 +77,17 @@ def _extra_problems(mapping: Mapping) -> Iterator[str]:
         seen.add(extra.name)
 
 
-def mapped_names(mapping: Mapping) -> frozenset[str]:
-    """Return the names of files or sheets the mapping reads."""
-    return frozenset(table.file for table in mapping.tables.values())
+def origin_of(mapping: Mapping, name: str) -> str:
+    """Return what the source of a table is called: its file or view, or the first table of its query."""
+    mapped = mapping.tables[name]
+    if mapped.query is None:
+        return mapped.file or mapped.view or name
+    return next(other for other, table in mapping.tables.items() if table.query == mapped.query)
+
+
+def origins_of(mapping: Mapping) -> frozenset[str]:
+    """Return the names of files, sheets, views and queries the mapping reads."""
+    return frozenset(origin_of(mapping, name) for name in mapping.tables)
 
 
 def table_with_extras(table: Table, extras: Iterable[ExtraColumn]) -> Table:
@@ -84,9 +98,9 @@ def table_with_extras(table: Table, extras: Iterable[ExtraColumn]) -> Table:
     return table.with_columns(own) if own else table
 
 
-def source_columns(mapping: Mapping, file: str) -> frozenset[str]:
-    """Return every column the mapping reads from one file."""
-    tables = {name: mapped for name, mapped in mapping.tables.items() if mapped.file == file}
+def source_columns(mapping: Mapping, origin: str) -> frozenset[str]:
+    """Return every column the mapping reads from one file, view or query."""
+    tables = {name: mapped for name, mapped in mapping.tables.items() if origin_of(mapping, name) == origin}
     read = {
         c for mapped in tables.values() for source in mapped.columns.values() for c in _columns_of(source)
     }
@@ -102,7 +116,7 @@ def _columns_of(source: ColumnSource) -> Iterator[str]:
         yield from _columns_of(part)
 
 
-def map_sheet(sheet: Sheet, mapping: Mapping, file: str) -> list[RawTable]:
+def map_sheet(sheet: Sheet, mapping: Mapping, origin: str) -> list[RawTable]:
     """Return the canonical tables that a mapping makes from one sheet.
 
     Raises
@@ -110,7 +124,7 @@ def map_sheet(sheet: Sheet, mapping: Mapping, file: str) -> list[RawTable]:
     DataError
         RR108 where the sheet lacks a column the mapping reads.
     """
-    read = source_columns(mapping, file)
+    read = source_columns(mapping, origin)
     absent = sorted(column for column in read if sheet.position(column) is None)
     if absent:
         raise DataError(
@@ -126,7 +140,7 @@ def map_sheet(sheet: Sheet, mapping: Mapping, file: str) -> list[RawTable]:
     return [
         _map_table(sheet, mapping, name, mapped, unknown)
         for name, mapped in mapping.tables.items()
-        if mapped.file == file
+        if origin_of(mapping, name) == origin
     ]
 
 
@@ -147,7 +161,7 @@ def _map_table(
         if source.after is not None:
             frame = frame.with_columns(_delayed(frame, table.by_name[source.after], source).alias(column))
     assumed = _assumption(mapped.columns["recorded_on"])
-    stem = PurePath(mapped.file).name
+    stem = PurePath(origin_of(mapping, name)).name
     return RawTable(table, sheet, frame, stem, unknown, mapped.first_of_each, assumed)
 
 

@@ -8,6 +8,7 @@ is allowed, so that a returned file (``监测记录_退回.csv``) is read as the
 from __future__ import annotations
 
 import re
+import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from relapse_risk.config import Mapping
 from relapse_risk.errors import DataError
 from relapse_risk.panel import workbook
 from relapse_risk.panel.csv_source import read_csv
+from relapse_risk.panel.database import Spooled, is_database, spool_database
 from relapse_risk.panel.disk import sha256_of
-from relapse_risk.panel.mapping import check_mapping, map_sheet, mapped_names, source_columns
+from relapse_risk.panel.mapping import check_mapping, map_sheet, origins_of, source_columns
 from relapse_risk.panel.raw import (
     EXCESS_CELLS,
     REASON_COLUMNS,
@@ -65,8 +67,8 @@ def read_exports(
 
     Parameters
     ----------
-    source : path or sequence of paths
-        A folder (its own files, not those of folders within), a workbook, or files.
+    source : path, URI, or sequence of them
+        A folder (its own files, not those of folders within), a workbook, files, or the URI of a database.
     mapping : Mapping, optional
         How another system's files become canonical tables; files it does not name are read by their own
         names.
@@ -83,21 +85,45 @@ def read_exports(
     DataError
         RR101 no such path, RR102 nothing in it is a table, RR103 a file is no table, RR104 encoding,
         RR105 a required column is missing, RR106 two columns for one, RR108 a column of the mapping is
-        missing; RR100 where several files are refused.
+        missing; RR160 to RR164 a database; RR100 where several files are refused.
     ConfigurationError
-        RR214 where the mapping does not fit the canonical tables.
+        RR214 where the mapping does not fit the canonical tables; RR215, RR216 for a database's URI.
     """
     if mapping is not None:
         check_mapping(mapping)
-    paths = _list_files([source] if isinstance(source, str | Path) else list(source))
+    sources = [source] if isinstance(source, str | Path) else list(source)
     targets = _targets(mapping)
-    progress = Progress("read", len(paths), on_progress)
+    with tempfile.TemporaryDirectory(prefix="relapse-risk-") as spool:
+        files: list[Path | Spooled] = []
+        for number, each in enumerate(sources):
+            if is_database(each):
+                folder = Path(spool, str(number))
+                folder.mkdir()
+                files += spool_database(str(each), mapping, _is_stored_table, folder, on_progress)
+            else:
+                files += _list_files(Path(each))
+        return _read_files(files, targets, mapping, on_progress)
+
+
+def _is_stored_table(name: str) -> bool:
+    """Return whether a database's table of exactly this name is read; contacts stay where they are."""
+    target = _targets(None).get(_normalise_name(name))
+    return target is not None and target.table is not None and target.table.is_stored
+
+
+def _read_files(
+    files: Sequence[Path | Spooled],
+    targets: dict[str, _Target],
+    mapping: Mapping | None,
+    on_progress: OnProgress | None,
+) -> RawTables:
+    progress = Progress("read", len(files), on_progress)
     tables: list[RawTable] = []
     ignored: list[Ignored] = []
     problems: list[DataError] = []
-    for path in paths:
+    for file in files:
         try:
-            for found in _read_file(path, targets, mapping):
+            for found in _read_file(file, targets, mapping):
                 if isinstance(found, Ignored):
                     ignored.append(found)
                 else:
@@ -108,36 +134,34 @@ def read_exports(
     if problems:
         raise _joined(problems)
     if not tables:
-        raise _nothing_read(paths, ignored)
+        raise _nothing_read(len(files), ignored)
     return RawTables(
         tuple(tables), tuple(ignored), mapping.extra if mapping else (), mapping.name if mapping else ""
     )
 
 
-def _list_files(sources: Sequence[str | Path]) -> list[Path]:
-    files: list[Path] = []
-    for source in map(Path, sources):
-        if source.is_dir():
-            files += sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith((".", "~$")))
-        elif source.is_file():
-            files.append(source)
-        else:
-            raise DataError(
-                "RR101",
-                source.name,
-                "there is no such file or folder",
-                "a folder or a file of an export",
-                "Check the path",
-                zh=f"找不到 {source.name}，请检查路径。",
-            )
-    if not files:
-        raise _nothing_read([], [])
-    return files
+def _list_files(source: Path) -> list[Path]:
+    if source.is_dir():
+        return sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith((".", "~$")))
+    if source.is_file():
+        return [source]
+    raise DataError(
+        "RR101",
+        source.name,
+        "there is no such file or folder",
+        "a folder or a file of an export",
+        "Check the path",
+        zh=f"找不到 {source.name}，请检查路径。",
+    )
 
 
-def _nothing_read(paths: Sequence[Path], ignored: Sequence[Ignored]) -> DataError:
+def _nothing_read(n_files: int, ignored: Sequence[Ignored]) -> DataError:
     names = "、".join(table.zh for table in TABLES)
-    found = "it is empty" if not paths else f"none of {len(paths)} files is a table"
+    found = (
+        "it is empty, or no table in it has such a name"
+        if not n_files
+        else f"none of {n_files} files is a table"
+    )
     if ignored:
         found += " (" + "; ".join(f"{item.name}: {item.reason.en}" for item in ignored[:5]) + ")"
     return DataError(
@@ -166,9 +190,9 @@ def _targets(mapping: Mapping | None) -> dict[str, _Target]:
     """Return targets by the normalised name of a file; those of the mapping go first."""
     targets: dict[str, _Target] = {}
     if mapping is not None:
-        for file in sorted(mapped_names(mapping)):
-            wanted = frozenset(normalise_header(column) for column in source_columns(mapping, file))
-            targets[_normalise_name(file)] = _Target(file, wanted)
+        for origin in sorted(origins_of(mapping)):
+            wanted = frozenset(normalise_header(column) for column in source_columns(mapping, origin))
+            targets[_normalise_name(origin)] = _Target(origin, wanted)
     for table in TABLES:
         headers = frozenset(_headers_of(table))
         for name in (table.zh, f"{table.zh}表", table.name, f"{table.name}s"):
@@ -191,9 +215,14 @@ def _recognise(name: str, targets: dict[str, _Target]) -> _Target | None:
 
 
 def _read_file(
-    path: Path, targets: dict[str, _Target], mapping: Mapping | None
+    file: Path | Spooled, targets: dict[str, _Target], mapping: Mapping | None
 ) -> Iterator[RawTable | Ignored]:
-    suffix = path.suffix.lower()
+    if isinstance(file, Spooled):
+        headers, frame = workbook.read_parquet(file.path)
+        own = Sheet(file.name, _source_file(file.path, file.name), headers, frame)
+        yield from _tables_of(own, targets[_normalise_name(file.stem)], mapping)
+        return
+    path, suffix = file, file.suffix.lower()
     if suffix not in SUFFIXES:
         yield Ignored(path.name, _NOT_READ)
         return
@@ -209,11 +238,14 @@ def _read_file(
         else:
             headers, frame = read_csv(path, target.wanted)
         headers, frame = _without_returned_excess(headers, frame)
-        sheet = Sheet(name, _source_file(path), headers, frame)
-        if target.table is not None:
-            yield _canonical_table(sheet, target.table)
-        elif mapping is not None:
-            yield from map_sheet(sheet, mapping, target.name)
+        sheet = Sheet(name, _source_file(path, path.name), headers, frame)
+        yield from _tables_of(sheet, target, mapping)
+
+
+def _tables_of(sheet: Sheet, target: _Target, mapping: Mapping | None) -> list[RawTable]:
+    if target.table is not None:
+        return [_canonical_table(sheet, target.table)]
+    return map_sheet(sheet, mapping, target.name) if mapping is not None else []
 
 
 def _parts(path: Path, targets: dict[str, _Target]) -> list[tuple[str, _Target | None]]:
@@ -228,8 +260,8 @@ def _parts(path: Path, targets: dict[str, _Target]) -> list[tuple[str, _Target |
     return parts
 
 
-def _source_file(path: Path) -> SourceFile:
-    return SourceFile(path.name, sha256_of(path), path.stat().st_size)
+def _source_file(path: Path, name: str) -> SourceFile:
+    return SourceFile(name, sha256_of(path), path.stat().st_size)
 
 
 def _without_returned_excess(
