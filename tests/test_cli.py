@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -68,6 +69,32 @@ def test_the_main_flow_verb_by_verb(county: Path) -> None:
         assert table["read"] == table["accepted"] + table["rejected"] + table["duplicate"]
 
 
+def test_one_household_is_explained_to_the_clerk(county: Path, tmp_path: Path, monkeypatch) -> None:
+    """With the county's own thresholds over the shipped ones, and their source beside each value."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "relapse.toml").write_text('language = "en"\nthresholds = "own.toml"\n', encoding="utf-8")
+    own = '[[threshold]]\nparam = "{}"\nvalue = {}\nsource = "our order"\nverified = true\n'
+    rows = (("R05.ratio", 0.7), ("R09.registered_yuan", 6000), ("R09.other_yuan", 10000))
+    (tmp_path / "own.toml").write_text("".join(own.format(*row) for row in rows), encoding="utf-8")
+    store = ("--store", county / "store", "--as-of", "2023-12-31")
+    done = run("rules", *store, "--out", tmp_path / "rules")
+    assert done.exit_code == 0, done.output
+    manifest = json.loads((tmp_path / "rules" / "manifest.json").read_text(encoding="utf-8"))
+    unverified = {row["param"] for row in manifest["unverified_thresholds"]}
+    assert "R03.fall_share" in unverified
+    assert "R05.ratio" not in unverified
+    rule = {row["code"]: row for row in manifest["rules"]}
+    assert rule["R09"]["not_in_force"] == 0
+    n = len(pl.read_parquet(tmp_path / "rules" / "rule_hits.parquet"))
+    assert all(row["hit"] + row["no_hit"] + row["cannot_judge"] == n for row in rule.values())
+    household = pl.read_csv(tmp_path / "rules" / "clearance.csv", infer_schema=False)["household_id"][0]
+    told = run("rules", "explain", household, *store)
+    assert told.exit_code == 0, told.output
+    assert "Check list for clearance:" in told.output
+    assert "R05.ratio = 0.7 (our order; verified)" in told.output
+    assert "消除核查清单" in run("rules", "explain", household, *store, "--lang", "zh").output
+
+
 def test_a_list_of_rules_only_appears_whole_and_is_never_overwritten(county: Path) -> None:
     out = county / "out" / "list"
     call = (
@@ -116,6 +143,8 @@ def test_catalogues_are_listed_as_json(verb: str, keys: set[str]) -> None:
             ("score", "--store", "{store}", "--as-of", "2023-12-31", "--model", "none_here", "--out", "o"),
             "RR204",
         ),
+        (("rules", "explain", "nobody", "--store", "{store}", "--as-of", "2023-12-31"), "RR233"),
+        (("rules", "explain", "x", "--store", "{store}", "--as-of", "2023-12-31", "--lang", "fr"), "RR206"),
         (("backtest", "--store", "{store}", "--experiment", "bad.toml", "--out", "o"), "RR213"),
         (("backtest", "--store", "{store}", "--experiment", "missing.toml", "--out", "o"), "RR211"),
     ],

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from relapse_risk.config import CohortConfig, LabelConfig
-from relapse_risk.labels import make_labels
+from relapse_risk.errors import ContractError
+from relapse_risk.labels import make_labels, require_line
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.thresholds import Threshold, ThresholdTable
@@ -303,3 +304,33 @@ def test_a_panel_without_observations_gives_rows_that_are_all_censored() -> None
     labels = make_labels(panel, [START], MONTHLY, COHORT, date(2030, 1, 1), LINES)
     assert np.isnan(labels.outcome).all()
     assert not labels.is_at_risk.any()
+
+
+def refused(panel: Panel, thresholds: ThresholdTable, label: LabelConfig = MONTHLY) -> None:
+    require_line(panel, [START], label, COHORT, date(2030, 1, 1), thresholds)
+
+
+def test_training_is_refused_where_no_line_is_in_force_and_says_where_and_when() -> None:
+    """A gap is no line of zero: who relapsed can't be told."""
+    panel = panel_of(period("a", START, 9000), *months_of("a", [9000] * 12))
+    refused(panel, LINES)
+    until_june = ThresholdTable([line(LINE, last=date(2023, 5, 31))])
+    with pytest.raises(ContractError, match=r"RR352.*county 130102 from 2023-06-30 to 2023-12-31"):
+        refused(panel, until_june)
+    with pytest.raises(ContractError, match=r"RR352.*from 2022-12-31"):
+        refused(panel, ThresholdTable([line(None)]))
+    with pytest.raises(ContractError, match="RR352"):
+        refused(panel, ThresholdTable([line(LINE, area="14")]))
+
+
+def test_a_gap_outside_what_is_trained_on_is_no_refusal() -> None:
+    late = panel_of(period("a", START, 9000), *months_of("a", [9000] * 30))
+    refused(late, ThresholdTable([line(LINE, last=date(2023, 12, 31))]))
+    yearly = panel_of(period("a", START, None, months=12, below_line=False))
+    refused(yearly, ThresholdTable([line(None)]), LabelConfig(outcomes=("status",)))
+
+
+def test_the_shipped_table_refuses_hebei_in_the_years_nobody_verified() -> None:
+    panel = panel_of(period("a", START, 9000), *months_of("a", [9000] * 12))
+    with pytest.raises(ContractError, match="RR352"):
+        require_line(panel, [START], MONTHLY, COHORT, date(2030, 1, 1))

@@ -26,6 +26,10 @@ _HOME = {
     "Store": "relapse_risk.panel.store",
     "TrainedModel": "relapse_risk.modeling.training",
     "apply_rules": "relapse_risk.rules.apply",
+    "candidates": "relapse_risk.rules.candidates",
+    "clearance_list": "relapse_risk.rules.items",
+    "explain_rules": "relapse_risk.rules.sheet",
+    "timers": "relapse_risk.rules.timers",
     "attribute": "relapse_risk.explain.attribute",
     "build_features": "relapse_risk.features.build",
     "explain_household": "relapse_risk.explain.attribute",
@@ -84,6 +88,10 @@ if TYPE_CHECKING:
     from relapse_risk.pipeline import score as score
     from relapse_risk.pipeline import train as train
     from relapse_risk.rules.apply import apply_rules as apply_rules
+    from relapse_risk.rules.candidates import candidates as candidates
+    from relapse_risk.rules.items import clearance_list as clearance_list
+    from relapse_risk.rules.sheet import explain_rules as explain_rules
+    from relapse_risk.rules.timers import timers as timers
     from relapse_risk.scores import RiskScores as RiskScores
     from relapse_risk.scores import RuleHits as RuleHits
     from relapse_risk.vocabulary import Bilingual as Bilingual

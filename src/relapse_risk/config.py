@@ -344,12 +344,17 @@ class Experiment(_Strict):
 
 
 class Project(_Strict):
-    """``relapse.toml``: where a project keeps its things. Paths are relative to the file."""
+    """``relapse.toml``: where a project keeps its things. Paths are relative to the file.
+
+    ``thresholds`` is the county's own file of dated parameters, in the form of the shipped
+    ``thresholds.toml`` and laid over it.
+    """
 
     store: Path = Path("data/store")
     models: Path = Path("models")
     outputs: Path = Path("outputs")
     experiment: Path = Path("experiments/default.toml")
+    thresholds: Path | None = None
     tracking_uri: str = "sqlite:///experiments/mlflow.db"
     language: Language = "zh"
     model_share: float = Field(default=0.2, ge=0, le=1)

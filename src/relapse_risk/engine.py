@@ -6,6 +6,7 @@ A partition is a county: village and county quantities are then local to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ from relapse_risk.errors import ContractError
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
 from relapse_risk.terminal import Progress
+from relapse_risk.thresholds import ThresholdTable
 
 _Result = TypeVar("_Result")
 
@@ -25,11 +27,13 @@ def over_counties(
     function: Callable[[str, Panel], _Result],
     as_of_date: date,
     on_progress: Progress | None = None,
+    thresholds: ThresholdTable | None = None,
 ) -> Iterator[tuple[str, _Result]]:
     """Yield ``function(county_code, panel)`` for each county of a store, in the order of their codes.
 
     A household is in the panel of the county it was known to live in on ``as_of_date``: where it moved
-    later is of the future.
+    later is of the future. ``thresholds`` are the layers under the store's own rows, the shipped one where
+    not given.
 
     Raises
     ------
@@ -52,6 +56,8 @@ def over_counties(
     for i, county in enumerate(counties):
         if on_progress:
             on_progress(county.county_code, i, len(counties))
-        yield county.county_code, function(county.county_code, opened.open_partition(county))
+        panel = opened.open_partition(county)
+        known = panel if thresholds is None else replace(panel, thresholds=thresholds)
+        yield county.county_code, function(county.county_code, known)
     if on_progress:
         on_progress("", len(counties), len(counties))

@@ -21,6 +21,7 @@ from relapse_risk.errors import ContractError
 from relapse_risk.panel.panel import Panel
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.welfare import FAILING, WelfareGrid, last_complete_month, welfare_states
+from relapse_risk.windows import add_months
 
 LABEL_INDEX_COLUMNS = ("household_id", "as_of_date", "county_code", "township_code", "village_code")
 
@@ -176,6 +177,55 @@ def make_labels(
         label.horizon_months,
         known_on,
     )
+
+
+def require_line(
+    panel: Panel,
+    as_of_dates: Sequence[date],
+    label: LabelConfig,
+    cohort: CohortConfig,
+    known_on: date,
+    thresholds: ThresholdTable | None = None,
+) -> None:
+    """Refuse to train where a county has no monitoring line in force: who is below it can't be told there.
+
+    Every reported period that decides who is at risk, or what became of them, is looked at; nothing is asked
+    where income is no outcome.
+
+    Parameters
+    ----------
+    panel, as_of_dates, label, cohort, known_on, thresholds
+        As in :func:`make_labels`.
+
+    Raises
+    ------
+    ContractError
+        RR352 where a county has reported periods on whose last day no line has a value.
+    """
+    if "income" not in label.outcomes or not as_of_dates:
+        return
+    known = panel.known_at(known_on)
+    in_force = known.thresholds(thresholds)
+    first = add_months(min(as_of_dates), -cohort.max_report_age_months)
+    last = add_months(max(as_of_dates), label.horizon_months)
+    reported = known.table("observation").filter(pl.col("period_end").is_between(first, last))
+    counties = known.households.select("household_id", "county_code")
+    pairs = reported.select("household_id", "period_end").join(counties, on="household_id", how="inner")
+    gaps: dict[str, list[date]] = {}
+    for county, day in pairs.select("county_code", "period_end").unique().sort(pl.all()).iter_rows():
+        row = in_force.in_force("line", county, day)
+        if row is None or row.value is None:
+            gaps.setdefault(county, []).append(day)
+    if gaps:
+        told = "; ".join(f"county {county} from {days[0]} to {days[-1]}" for county, days in gaps.items())
+        raise ContractError(
+            "RR352",
+            "threshold line",
+            f"no monitoring line has a value for {told}",
+            "a line in force wherever and whenever a model is trained",
+            "Give the line and its source, in the county's thresholds file or in table threshold",
+            zh=f"以下县缺少现行监测线，不能训练：{'、'.join(gaps)}。请在阈值文件或阈值表中填写监测线及其依据。",
+        )
 
 
 def _label_one_date(

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from relapse_risk.explain.attribute import Attributions, attribute
 from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.labels import make_labels
+from relapse_risk.labels import make_labels, require_line
 from relapse_risk.modeling.store import next_version, save_model
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
 from relapse_risk.outputs.manifest import sha256_of
@@ -28,6 +28,7 @@ from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Truth, read_truth
 from relapse_risk.scores import RiskScores
 from relapse_risk.terminal import Progress
+from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.windows import split_origins
 
 
@@ -50,9 +51,10 @@ class Scored:
     attributions: Attributions
 
 
-def open_store(path: Path) -> Panel:
-    """Return the panel of a store, all counties."""
-    return Store(path).open()
+def open_store(path: Path, thresholds: ThresholdTable | None = None) -> Panel:
+    """Return the panel of a store, all counties; ``thresholds`` are the layers under its own rows."""
+    panel = Store(path).open()
+    return panel if thresholds is None else replace(panel, thresholds=thresholds)
 
 
 def load_experiment(path: Path | str) -> Experiment:
@@ -109,6 +111,11 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     Returns
     -------
     TrainedModel
+
+    Raises
+    ------
+    ContractError
+        RR352 where a county has no monitoring line in force.
     """
     day = known_on or experiment.evaluation.labels_known_on or panel.last_recorded_on or date.max
     split = split_origins(
@@ -121,6 +128,7 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     )
     origins = split.fit_origins + split.calibration_origins
     features = choose_features(features_for(panel), experiment.features)
+    require_line(panel, origins, experiment.label, experiment.cohort, day)
     matrix = build_features(panel, origins, features)
     labels = make_labels(panel, origins, experiment.label, experiment.cohort, day)
     return train_model(matrix, labels, split, experiment, panel.provenance)

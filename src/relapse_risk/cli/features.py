@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from relapse_risk.cli.options import Store, cells, echo_json, needed, store_of
+from relapse_risk.cli.options import Store, cells, echo_json, needed, store_of, thresholds_of_project
 from relapse_risk.terminal import console, errors_shown, print_table, progress
 
 app = typer.Typer(help="Compute household indicators, or list them.", invoke_without_command=True)
@@ -33,7 +33,7 @@ def features(
         dates = [day.date() for day in needed(as_of, "--as-of")]
         path = needed(out, "--out")
         with progress("features") as show:
-            described = write_features(store_of(store), dates, path, show)
+            described = write_features(store_of(store), dates, path, show, thresholds=thresholds_of_project())
         console().print(f"{described} → {path}")
 
 

@@ -18,6 +18,7 @@ from relapse_risk.cli.options import (
     mapping_of,
     open_project,
     store_of,
+    thresholds_of_project,
 )
 from relapse_risk.terminal import console, errors_shown, print_backtest, progress
 
@@ -110,7 +111,7 @@ def train(
     with errors_shown():
         with progress("train") as show:
             trained = train_and_track(
-                open_store(store_of(store)),
+                open_store(store_of(store), thresholds_of_project()),
                 experiment_of(experiment),
                 models or project.models,
                 project.tracking_uri,
@@ -137,7 +138,9 @@ def backtest(
 
     with errors_shown():
         with progress("backtest") as show:
-            result = run(open_store(store_of(store)), experiment_of(experiment), truth, show)
+            result = run(
+                open_store(store_of(store), thresholds_of_project()), experiment_of(experiment), truth, show
+            )
         result.write(out)
         print_backtest(result.pooled)
         for note in (*result.alarms, *result.notes):
@@ -157,7 +160,9 @@ def score(as_of: AsOf, out: Out, store: Store = None, model: ModelDir = None) ->
     with errors_shown():
         folder = find_model(model, open_project().models)
         with progress("score") as show:
-            n = write_scores(store_of(store), folder, as_of.date(), out, show)
+            n = write_scores(
+                store_of(store), folder, as_of.date(), out, show, thresholds=thresholds_of_project()
+            )
         console().print(f"{n} households scored by {folder} → {out}")
 
 
@@ -193,7 +198,9 @@ def visit_list(
         )
         options = ListOptions(capacity, settings, is_forced=force)
         with progress("visit-list") as show:
-            lists = write_visit_lists(store_of(store), folder, as_of.date(), out, options, show)
+            lists = write_visit_lists(
+                store_of(store), folder, as_of.date(), out, options, show, thresholds=thresholds_of_project()
+            )
         for county in lists.counties:
             for line in county.summary_lines(language):
                 console().print(line, markup=False)

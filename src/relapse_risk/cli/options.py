@@ -11,6 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from relapse_risk.config import Experiment, Mapping, Project
+    from relapse_risk.thresholds import ThresholdTable
+    from relapse_risk.vocabulary import Language
 
 Store = Annotated[
     Path | None, typer.Option("--store", help="Store of the panel; from relapse.toml if absent.")
@@ -36,6 +38,34 @@ def open_project() -> Project:
 def store_of(path: Path | None) -> Path:
     """Return the store named, or the project's."""
     return path or open_project().store
+
+
+def language_of(name: str | None) -> Language:
+    """Return a language by its name, or the project's where none is given.
+
+    Raises
+    ------
+    ConfigurationError
+        RR206 where it is neither zh nor en.
+    """
+    from relapse_risk.errors import ConfigurationError
+
+    if name is None:
+        return open_project().language
+    if name == "zh":
+        return "zh"
+    if name == "en":
+        return "en"
+    raise ConfigurationError(
+        "RR206", "--lang", f"{name!r}", "zh or en", "Correct the option", zh="--lang 只能是 zh 或 en。"
+    )
+
+
+def thresholds_of_project() -> ThresholdTable:
+    """Return the shipped thresholds with the county's own file over them, if relapse.toml names one."""
+    from relapse_risk.thresholds import ThresholdTable
+
+    return ThresholdTable.with_county_file(open_project().thresholds)
 
 
 def experiment_of(path: Path | None) -> Experiment:

@@ -27,7 +27,7 @@ from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
-from relapse_risk.labels import Labels, make_labels
+from relapse_risk.labels import Labels, make_labels, require_line
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.synthetic.truth import Truth
@@ -72,7 +72,7 @@ def run_backtest(
     Raises
     ------
     ContractError
-        RR453 where the panel holds nothing to judge by.
+        RR352 where a county has no monitoring line in force; RR453 where the panel holds nothing to judge by.
     ConfigurationError
         RR454 where its history is too short; RR455 where no household could be judged on any date.
     ModelError
@@ -125,6 +125,8 @@ class _Bench:
     def train(self, split: OriginSplit) -> dict[str, TrainedModel]:
         """Return the models of all policies, trained on what was known on ``split.labels_known_on``."""
         dates = (*split.fit_origins, *split.calibration_origins)
+        label, cohort = self.experiment.label, self.experiment.cohort
+        require_line(self.panel, dates, label, cohort, split.labels_known_on, self.thresholds)
         labels = self._labels(dates, split.labels_known_on)
         labels = labels.rows(labels.is_at_risk)
         for day in dates:

@@ -96,9 +96,13 @@ def unverified_thresholds(matrix: FeatureMatrix, rules: Sequence[Rule]) -> tuple
 
 
 def unknown_parameters(matrix: FeatureMatrix, rules: Sequence[Rule]) -> tuple[str, ...]:
-    """Return the parameters that rules and features use and that no county has a value for, sorted."""
+    """Return the parameters that rules and features use and that no county has a value for, sorted.
+
+    What turns an optional rule on is not among them: without it the rule is off, and nothing waits for it.
+    """
+    optional = {name for rule in rules if rule.is_optional for name in rule.own_params}
     known = _in_force(matrix).filter(pl.col("value").is_not_null())["param"].unique().to_list()
-    return tuple(sorted(set(_used_parameters(matrix, rules)) - set(known)))
+    return tuple(sorted(set(_used_parameters(matrix, rules)) - set(known) - optional))
 
 
 def disclaimer() -> dict[str, str]:

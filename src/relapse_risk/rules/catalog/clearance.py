@@ -48,7 +48,8 @@ CLEARANCE_CHECKS: tuple[Check, ...] = (
         "rigid",
         "大额刚性支出已化解",
         "large rigid spending resolved",
-        feature("rigid_12m_yuan") / _positive_income < param("R05.ratio"),
+        # Losses that are not known may make it large.
+        (feature("rigid_12m_yuan") / _positive_income < param("R05.ratio")) & (feature("loss_12m_yuan") >= 0),
         Bilingual(
             "近12个月刚性支出{rigid_12m_yuan}元，占家庭收入{rigid_12m_yuan/net_income_12m_yuan:share}%"
             "（预警比例{R05.ratio:share}%）",
@@ -140,7 +141,8 @@ R32 = Rule(
         "逐项核实收入、刚性支出和保障情况，按评议公示程序办理",
         "Check income, rigid spending and guarantees item by item; review and publicity decide",
     ),
-    days_left=(_months_left * _DAYS_PER_MONTH).when(_IS_REGISTERED),
+    # Counts down to the day from which clearance may be looked at, and stops there.
+    days_left=(_months_left * _DAYS_PER_MONTH).at_least(0).when(_IS_REGISTERED),
 )
 
 LOOKED_FOR_AGAIN: tuple[Rule, ...] = tuple(
