@@ -173,6 +173,39 @@ def test_contacts_never_enter_the_store(tmp_path, export, today, write_table) ->
     assert not any(word.encode() in stored for word in contact.values())
 
 
+def test_numbers_typed_into_a_remark_are_masked_and_counted(tmp_path, export, today) -> None:
+    """Neither the store, nor the manifest, nor the report holds one; the row is kept."""
+    identity, phone = "130101198001010019", "138 1234 5678"
+    visit = {"户编号": "1301010000000001", "录入日期": "2024-05-01"}
+    export.tables["走访记录"] = [
+        {"走访编号": "V1", **visit, "备注": f"户主{identity}，已外出，电话{phone}"},
+        {"走访编号": "V2", **visit, "备注": "情况属实，收入12000元"},
+    ]
+    export.tables["家庭"][0]["帮扶责任人"] = "王建国"
+    for row in export.tables["家庭"][1:]:
+        row["帮扶责任人"] = "W007"
+    report = ingest(export.write(tmp_path / "export"), tmp_path / "store", today=today)
+    assert numbers(report, "visit") == (2, 2, 0, 0)
+    panel = Store(tmp_path / "store").open()
+    assert panel.tables["visit"].sort("visit_id")["remark"].to_list() == [
+        "户主〔身份证号已隐去〕，已外出，电话〔电话已隐去〕",
+        "情况属实，收入12000元",
+    ]
+    assert sorted(panel.tables["household"]["helper_id"]) == ["W007", "W007", "〔姓名已隐去〕"]
+    manifest = json.loads((tmp_path / "store" / "manifest.json").read_text(encoding="utf-8"))
+    masked = [warning for warning in manifest["warnings"] if warning["code"] == "RR146"]
+    assert [(w["table"], w["column"], w["rows"]) for w in masked] == [
+        ("household", "helper_id", 1),
+        ("visit", "remark", 1),
+    ]
+    said = "\n".join(report.summary_lines("zh"))
+    assert "[RR146]" in said
+    written = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
+    for word in (identity, phone, "王建国"):
+        assert word.encode() not in written
+        assert word not in said
+
+
 def test_an_empty_table_is_ingested_and_known(tmp_path, export, today) -> None:
     folder = export.write(tmp_path / "export")
     headers = "走访编号,户编号,录入日期,走访日期"

@@ -54,6 +54,12 @@ def parsed(column: Column, written: str | None) -> object:
         ("２０２４－０３－０５", date(2024, 3, 5)),
         ("2024-03-05 00:00:00", date(2024, 3, 5)),
         ("2024-03-05T08:30:00", date(2024, 3, 5)),
+        ("2024-03-05 08:30:00.123+08:00", date(2024, 3, 5)),
+        ("2024年3月5号", date(2024, 3, 5)),
+        ("'2024-03-05", date(2024, 3, 5)),
+        ("2024-03-05\u200b", date(2024, 3, 5)),
+        ("2024-03-05\x00", date(2024, 3, 5)),
+        ("\u30002024-03-05\u00a0", date(2024, 3, 5)),
         ("45356", date(2024, 3, 5)),
         ("45356.0", date(2024, 3, 5)),
         ("—", None),
@@ -62,6 +68,7 @@ def parsed(column: Column, written: str | None) -> object:
         ("2024-02-30", FAILS),
         ("2024-13-01", FAILS),
         ("2024.1", FAILS),
+        ("#REF!", FAILS),
         ("24/3/5", FAILS),
         ("5/3/2024", FAILS),
         ("去年三月", FAILS),
@@ -72,7 +79,9 @@ def test_dates(written: str, expected: object) -> None:
     assert parsed(day("event_date", "发生日期"), written) == expected
 
 
-@pytest.mark.parametrize("written", ["202403", "2024年3月", "2024-3", "2024/03"])
+@pytest.mark.parametrize(
+    "written", ["202403", "2024年3月", "2024-3", "2024/03", "2024.03", "2024.3", "2024年3月份"]
+)
 def test_a_month_written_for_a_day_is_its_last_day_where_knowing_or_ending_is_meant(written: str) -> None:
     assert parsed(day("recorded_on", "录入日期"), written) == date(2024, 3, 31)
     assert parsed(day("period_end", "期末日期"), written) == date(2024, 3, 31)
@@ -94,7 +103,13 @@ def test_months_are_kept_as_their_first_day(written: str) -> None:
         ("1.2万元", 12000.0),
         ("1.2万", 12000.0),
         ("-30", -30.0),
-        ("30%", 0.3),
+        ("3千元", 3000.0),
+        ("0.5 亿元", 50_000_000.0),
+        ("1.5E3", 1500.0),
+        ("1.5E+3元", 1500.0),
+        ("'1,234", 1234.0),
+        ('="1234"', 1234.0),
+        ("12\u200b3", 123.0),
         ("500元", 500.0),
         ("¥1,000", 1000.0),
         ("0", 0.0),
@@ -104,6 +119,11 @@ def test_months_are_kept_as_their_first_day(written: str) -> None:
         ("1,23", FAILS),
         ("12,34,567", FAILS),
         ("约500", FAILS),
+        ("30%", FAILS),
+        ("500元/月", FAILS),
+        ("#DIV/0!", FAILS),
+        ("1e999", FAILS),
+        ("5年", FAILS),
         ("(500)", FAILS),
         ("500公斤", FAILS),
         ("inf", FAILS),
@@ -112,6 +132,28 @@ def test_months_are_kept_as_their_first_day(written: str) -> None:
 )
 def test_numbers(written: str, expected: object) -> None:
     assert parsed(number("amount_yuan", "金额", unit="元"), written) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "expected"),
+    [
+        (number("value", "数值"), "60%", 0.6),
+        (number("value", "数值"), "６０％", 0.6),
+        (number("value", "数值"), "7300元", 7300.0),
+        (number("cpi", "居民消费价格指数"), "102.3%", 102.3),
+        (number("arable_mu", "耕地面积", unit="亩"), "2公顷", 30.0),
+        (number("road_km", "与村主干路距离", unit="km"), "800米", 0.8),
+        (number("road_km", "与村主干路距离", unit="km"), "1.5公里", 1.5),
+        (number("dibao_standard_yuan", "低保标准", unit="元/年"), "500元/月", 6000.0),
+        (number("work_months", "务工月数", unit="月"), "8个月", 8.0),
+        (integer("lifted_n", "脱贫人口", unit="人"), "1.2万人", 12000),
+        (integer("lifted_n", "脱贫人口", unit="人"), "30%", FAILS),
+        (number("road_km", "与村主干路距离", unit="km"), "800元", FAILS),
+    ],
+)
+def test_units_behind_a_number(column: Column, written: str, expected: object) -> None:
+    """A percentage is one only where the column has no unit of its own."""
+    assert parsed(column, written) == (FAILS if expected is FAILS else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
@@ -183,6 +225,9 @@ def test_lists(written: str, expected: object) -> None:
         ("-", None),
         ("1.30123E+11", FAILS),
         ("1.30123e+17", FAILS),
+        ("130101.0", FAILS),
+        ("130,101", FAILS),
+        ("#REF!", FAILS),
     ],
 )
 def test_codes_stay_text_and_are_never_guessed(written: str, expected: object) -> None:
@@ -191,6 +236,20 @@ def test_codes_stay_text_and_are_never_guessed(written: str, expected: object) -
 
 def test_texts_lose_what_nobody_sees() -> None:
     assert parsed(text("county_name", "县"), " 甲\u200b县\x07 ") == "甲县"
+
+
+def test_free_text_comes_without_identity_and_telephone_numbers() -> None:
+    remark = text("remark", "备注")
+    assert parsed(remark, "已外出，电话13812345678") == "已外出，电话〔电话已隐去〕"
+    assert parsed(remark, "3组\n13812345678") == "3组〔电话已隐去〕"
+    assert parsed(remark, "12\n13812345678") == "12 〔电话已隐去〕"
+    assert parsed(remark, "138\u200b12345678") == "〔电话已隐去〕"
+    assert parsed(code("household_id", "户编号"), "13812345678") == "13812345678"
+
+
+def test_a_text_of_nothing_one_can_see_is_blank() -> None:
+    assert parsed(text("remark", "备注"), "\u200b\x00") is None
+    assert parsed(code("member_id", "成员编号"), "\ufeff\u200b") is None
 
 
 def test_columns_that_are_absent_are_empty_and_typed() -> None:

@@ -11,6 +11,7 @@ from datetime import date
 
 import polars as pl
 
+from relapse_risk.panel.mask import MARK_END, STAFF_COLUMNS
 from relapse_risk.panel.raw import EXCESS_CELLS
 from relapse_risk.panel.reasons import Reason, allowed_range, coded_values
 from relapse_risk.panel.schema import Column, ColumnType, Need, Table
@@ -124,6 +125,17 @@ def _net_income(table: Table) -> Check:
 
 def row_warnings(table: Table) -> list[Check]:
     """Return the checks whose failure is counted while the row is kept."""
+    return [*_table_warnings(table), *_masked(table)]
+
+
+def _masked(table: Table) -> Iterator[Check]:
+    """Count the marks that reading has put in place of numbers and names."""
+    for column in table.columns:
+        if column.type is ColumnType.TEXT or column.name in STAFF_COLUMNS:
+            yield Check(Reason.MASKED, column, pl.col(column.name).str.contains(MARK_END, literal=True))
+
+
+def _table_warnings(table: Table) -> list[Check]:
     column = table.by_name
     if table.name == "household":
         is_lifted = pl.col("household_type") == "脱贫户"

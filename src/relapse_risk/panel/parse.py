@@ -6,12 +6,15 @@ texts, read by a tolerant one, and put back. A text that neither reads is a fail
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from relapse_risk.panel.mask import mask_column
 from relapse_risk.panel.schema import ITEM_SEPARATOR, Column, ColumnType
+from relapse_risk.panel.units import scales_of
 
 BLANKS = (
     *("", "无", "/", "\\", "-", "--", "—", "——", "－", "／", "NULL", "null", "Null", "None", "none"),
@@ -25,9 +28,12 @@ MONTH_MEANS_LAST_DAY = frozenset(
 _TRUE = ("是", "1", "true", "y", "yes", "t", "√", "✓", "✔", "☑", "有", "对", "1.0")
 _FALSE = ("否", "0", "false", "n", "no", "f", "×", "x", "✗", "✘", "无", "没有", "错", "0.0", "☐")
 _INVISIBLE = r"[\p{Cf}\p{Cc}]"
+_TIME_OF_DAY = r"(\d)[ T]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
+_NO_CODE = r"^(?:\d+(?:\.\d+)?[eE]\+?\d+|\d+\.0*|\d{1,3}(?:,\d{3})+(?:\.\d+)?|#[A-Z0/]+[!?])$"
 _EARLIEST, _LATEST = pl.date(1900, 1, 1), pl.date(2100, 12, 31)
 _EXCEL_EPOCH = pl.date(1899, 12, 30)
 _LARGEST_COUNT = 2.0**53
+_WRITTEN, _PLAIN, _VALUE, _IS_BLANK = "_written", "_plain", "_value", "_is_blank"
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ def parse_columns(texts: pl.DataFrame, columns: Sequence[Column]) -> Parsed:
             value, unread = _read_tolerantly(column, text, value, unread)
         if unread.any():
             failed[column.name] = unread
-        values.append(value)
+        values.append(mask_column(value, column))
     return Parsed(pl.DataFrame(values), failed)
 
 
@@ -101,7 +107,7 @@ def _read_quickly(column: Column) -> pl.Expr:
         case ColumnType.CODE:
             value = pl.when(text.str.contains(r"^[0-9A-Za-z_*/\-]+$")).then(text)
         case ColumnType.TEXT:
-            value = text.str.replace_all(_INVISIBLE, "")
+            value = pl.when(~text.str.contains(_INVISIBLE)).then(text)
         case _:
             value = pl.lit(None)
     return value.cast(column.type.dtype).alias(column.name)
@@ -111,23 +117,22 @@ def _read_tolerantly(
     column: Column, text: pl.Series, value: pl.Series, unread: pl.Series
 ) -> tuple[pl.Series, pl.Series]:
     """Return the values with the distinct unread texts read by the slow way, and what is still unread."""
-    name = column.name
-    distinct = pl.DataFrame({name: text.filter(unread).unique()}).with_columns(
-        pl.col(name).str.normalize("NFKC").str.replace_all(_INVISIBLE, "").str.strip_chars().alias("plain")
-    )
+    written = pl.Series(_WRITTEN, text)
+    plain = pl.col(_WRITTEN).str.normalize("NFKC").str.replace_all(_INVISIBLE, "").str.strip_chars()
+    distinct = written.filter(unread).unique().to_frame().with_columns(plain.alias(_PLAIN))
     blank = [blank for blank in BLANKS if blank not in column.values]
     distinct = distinct.select(
-        pl.col(name),
-        _tolerant(column).cast(column.type.dtype).alias("value"),
-        pl.col("plain").is_in(blank).alias("is_blank"),
+        _WRITTEN,
+        _tolerant(column).cast(column.type.dtype).alias(_VALUE),
+        pl.col(_PLAIN).is_in(blank).alias(_IS_BLANK),
     )
-    found = pl.DataFrame({name: text}).join(distinct, on=name, how="left", maintain_order="left")
-    read = found.select(pl.coalesce(value, pl.col("value")).alias(name)).to_series()
-    return read, read.is_null() & unread & ~found["is_blank"].fill_null(False)
+    found = written.to_frame().join(distinct, on=_WRITTEN, how="left", maintain_order="left")
+    read = found.select(pl.coalesce(value, pl.col(_VALUE)).alias(column.name)).to_series()
+    return read, read.is_null() & unread & ~found[_IS_BLANK].fill_null(False)
 
 
 def _tolerant(column: Column) -> pl.Expr:
-    plain = pl.col("plain")
+    plain = pl.col(_PLAIN)
     match column.type:
         case ColumnType.NUMBER:
             return _tolerant_number(column)
@@ -145,24 +150,25 @@ def _tolerant(column: Column) -> pl.Expr:
             return pl.when(plain.str.to_uppercase().is_in(column.values)).then(plain.str.to_uppercase())
         case ColumnType.LIST:
             return _tolerant_list(column)
+        case ColumnType.TEXT:
+            return _tolerant_text()
         case _:
             return _tolerant_code()
 
 
 def _tolerant_number(column: Column) -> pl.Expr:
-    """Read 1,234.50, １２３, ¥5, 1.2万元 and 30%; the column's own unit may stand behind the number."""
-    units = "|".join(sorted({"元", "圆", *filter(None, column.unit.split("/")[:1])}))
-    plain = pl.col("plain").str.replace_all(r"\s", "")
-    digits = plain.str.extract(
-        rf"^[¥$]?([+-]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d*)?)(?:[万亿%])?(?:{units}|年)?$"
-    )
-    number = digits.str.replace_all(",", "").cast(pl.Float64, strict=False)
-    return (
-        pl.when(plain.str.contains("万")).then(number * 10_000)
-        .when(plain.str.contains("亿")).then(number * 100_000_000)
-        .when(plain.str.contains("%")).then(number / 100)
-        .otherwise(number)
-    )  # fmt: skip
+    """Read 1,234.50, １２３, ¥5, 1.2万元 and 30%; the column's own unit, or another, may stand behind.
+
+    A percentage is read only where the column has no unit: 30% of what, in yuan, nobody can know.
+    """
+    units = "|".join(sorted(map(re.escape, scales_of(column)), key=len, reverse=True))
+    plain = _unquoted(pl.col(_PLAIN).str.replace_all(r"\s", "")).str.replace(r"^[¥$]", "")
+    parts = plain.str.extract_groups(
+        rf"^([+-]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d*)?(?:[eE][+-]?\d{{1,3}})?)({units})$"
+    ).struct
+    number = parts.field("1").str.replace_all(",", "").cast(pl.Float64, strict=False)
+    value = number * parts.field("2").replace_strict(scales_of(column), default=None, return_dtype=pl.Float64)
+    return pl.when(value.is_finite()).then(value)
 
 
 def _tolerant_date(*, month_means_last_day: bool) -> pl.Expr:
@@ -170,10 +176,11 @@ def _tolerant_date(*, month_means_last_day: bool) -> pl.Expr:
 
     ``2024.1`` stays unread: a spreadsheet writes October as 2024.1 too.
     """
-    plain = pl.col("plain").str.replace(r"(\d)[ T]+\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?$", "$1")
-    plain = plain.str.replace_all(r"\s", "")
-    day = _assembled(plain, r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?$", r"^(\d{4})(\d{2})(\d{2})$")
-    month = _assembled(plain, r"^(\d{4})[-/年](\d{1,2})月?$", r"^(\d{4})(\d{2})$")
+    plain = _unquoted(pl.col(_PLAIN)).str.replace(_TIME_OF_DAY, "$1").str.replace_all(r"\s", "")
+    day = _assembled(plain, r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})[日号]?$", r"^(\d{4})(\d{2})(\d{2})$")
+    month = _assembled(
+        plain, r"^(\d{4})[-/年](\d{1,2})月?份?$", r"^(\d{4})(\d{2})$", r"^(\d{4})\.(0[1-9]|1[0-2]|[2-9])$"
+    )
     if month_means_last_day:
         month = month.dt.month_end()
     serial = plain.str.extract(r"^(\d{5})(?:\.\d+)?$").cast(pl.Int64, strict=False)
@@ -198,7 +205,7 @@ def _plausible(date: pl.Expr) -> pl.Expr:
 def _tolerant_list(column: Column) -> pl.Expr:
     """Read items in any order between 、 , ; / or blanks; every one must be a coded value."""
     parts = (
-        pl.col("plain")
+        pl.col(_PLAIN)
         .str.replace_all(r"[,;/|\s、]+", ITEM_SEPARATOR)
         .str.strip_chars(ITEM_SEPARATOR)
         .str.split(ITEM_SEPARATOR)
@@ -209,6 +216,20 @@ def _tolerant_list(column: Column) -> pl.Expr:
 
 
 def _tolerant_code() -> pl.Expr:
-    """Read a code written as ``="0130"`` or ``'0130`` to keep it text; refuse 1.30123E+11."""
-    plain = pl.col("plain").str.replace(r'^="(.*)"$', "$1").str.strip_prefix("'").str.strip_chars()
-    return pl.when(~plain.str.contains(r"^\d+(\.\d+)?[eE]\+?\d+$")).then(plain)
+    """Read a code written as ``="0130"`` or ``'0130`` to keep it text; refuse what was a number once.
+
+    These are 1.30123E+11, 130101.0 and 130,101; #REF! and the like are what a broken formula left.
+    """
+    plain = _unquoted(pl.col(_PLAIN))
+    return pl.when((plain != "") & ~plain.str.contains(_NO_CODE)).then(plain)
+
+
+def _tolerant_text() -> pl.Expr:
+    """Read a text without what nobody sees; a line break between digits keeps the two numbers apart."""
+    seen = pl.col(_WRITTEN).str.replace_all(r"(\d)[\t\r\n]+(\d)", "$1 $2").str.replace_all(_INVISIBLE, "")
+    return pl.when(seen.str.strip_chars() != "").then(seen.str.strip_chars())
+
+
+def _unquoted(plain: pl.Expr) -> pl.Expr:
+    """Return a text without the marks that make a spreadsheet take it for text."""
+    return plain.str.replace(r'^="(.*)"$', "$1").str.strip_prefix("'").str.strip_chars()

@@ -84,6 +84,11 @@ class Reason(Enum):
     )
     PERIOD_END = _Entry("RR144", "「{column}」不是月末", "{column} is not the last day of a month")
     UNKNOWN_MEMBER = _Entry("RR145", "「{column}」在成员表中不存在", "{column} is not in the member table")
+    MASKED = _Entry(
+        "RR146",
+        "「{column}」中的身份证号、电话或姓名已隐去，未入库",
+        "an identity number, a telephone number or a name in {column} was masked and not stored",
+    )
 
     @property
     def code(self) -> str:
