@@ -51,6 +51,7 @@ _HOME = {
     "score": "relapse_risk.pipeline",
     "simulate": "relapse_risk.panel.synthetic",
     "train": "relapse_risk.pipeline",
+    "use_feature_modules": "relapse_risk.features.own",
     "validate": "relapse_risk.panel.validate",
     "write_visit_list": "relapse_risk.outputs.write_list",
 }
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from relapse_risk.features.describe import features_table as features_table
     from relapse_risk.features.extra import features_for as features_for
     from relapse_risk.features.matrix import FeatureMatrix as FeatureMatrix
+    from relapse_risk.features.own import use_feature_modules as use_feature_modules
     from relapse_risk.labels import Labels as Labels
     from relapse_risk.labels import make_labels as make_labels
     from relapse_risk.modeling.store import load_model as load_model

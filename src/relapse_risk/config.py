@@ -346,8 +346,13 @@ class Experiment(_Strict):
 class Project(_Strict):
     """``relapse.toml``: where a project keeps its things. Paths are relative to the file.
 
-    ``thresholds`` is the county's own file of dated parameters, in the form of the shipped
-    ``thresholds.toml`` and laid over it.
+    Attributes
+    ----------
+    thresholds : Path or None
+        The county's own file of dated parameters, in the form of the shipped ``thresholds.toml`` and laid
+        over it.
+    features : tuple of str
+        Modules beside the file that declare features of the project's own.
     """
 
     store: Path = Path("data/store")
@@ -357,6 +362,7 @@ class Project(_Strict):
     thresholds: Path | None = None
     tracking_uri: str = "sqlite:///experiments/mlflow.db"
     language: Language = "zh"
+    features: tuple[str, ...] = ()
     model_share: float = Field(default=0.2, ge=0, le=1)
     audit_share: float = Field(default=0.05, ge=0, le=1)
 

@@ -26,6 +26,8 @@ from relapse_risk.features.expression import (
     When,
 )
 from relapse_risk.features.nodes import (
+    AGE,
+    EARNER,
     AnyCondition,
     AsOfMonth,
     ColumnCondition,
@@ -294,7 +296,7 @@ class Reference:
             case AnyCondition(options):
                 return either([self.truth(option, table, row) for option in options])
             case ColumnCondition(test, column, values):
-                cell = self._age(row) if column == "age" else row.get(column)
+                cell = self._cell(column, row)
                 if cell is None and (table, column) in EMPTY_MEANS_NONE and test != "missing":
                     return False
                 return self._test(test, cell, values)
@@ -319,6 +321,22 @@ class Reference:
             case "at_least":
                 return bool(cell >= values[0])
         return bool(cell < values[0])
+
+    def _cell(self, column: str, row: Row) -> Any:
+        if column == AGE:
+            return self._age(row)
+        return self._is_earner(row) if column == EARNER else row.get(column)
+
+    def _is_earner(self, event: Row) -> Truth:
+        """Whether the event's member works, has left a job, or is able to work and no student."""
+        for member in self.rows["member"]:
+            if event["member_id"] is not None and member["member_id"] == event["member_id"]:
+                status, skill = member.get("work_status"), member.get("labour_skill")
+                has_worked = None if status is None else status in ("在岗", "离岗")
+                is_able = None if skill is None else skill in ("技能劳动力", "普通劳动力")
+                is_student = member.get("school_status") not in (None, "非在校")
+                return either([has_worked, both([is_able, not is_student])])
+        return None
 
     def _age(self, row: Row) -> int | None:
         born = row["birth_month"]
@@ -393,7 +411,7 @@ class Reference:
         return max(math.fsum(value for row, value in known if row["member_id"] == who) for who in members)
 
     def _number(self, table: str, column: str, row: Row) -> float:
-        if column == "age":
+        if column == AGE:
             age = self._age(row)
             return NAN if age is None else float(age)
         return number_of(table, column, row)

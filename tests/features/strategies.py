@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from relapse_risk.features import operators as op
 from relapse_risk.features.expression import Expression, param
-from relapse_risk.features.nodes import AGE, Condition, Level
+from relapse_risk.features.nodes import AGE, EARNER, Condition, Level
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.windows import month_end, month_index
@@ -76,6 +76,7 @@ CELLS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         ),
         "is_present": st.sampled_from([True, True, True, None, False]),
         "labour_skill": _coded("member", "labour_skill"),
+        "school_status": _coded("member", "school_status", 2),
         "education": _coded("member", "education", 5),
         "health_status": _listed("member", "health_status"),
         "disability_grade": maybe(st.integers(1, 4)) | st.none(),
@@ -85,7 +86,7 @@ CELLS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "job_end_on": maybe(DAYS),
     },
     "event": {
-        "member_id": maybe(st.sampled_from(["M0", "M1"])),
+        "member_id": maybe(st.sampled_from(["member0", "member1"])),
         "event_type": st.sampled_from(["住院", "门诊", "灾害", "公益岗到期"]),
         "event_date": DAYS,
         "source_dept": st.sampled_from(["医保", "应急"]),
@@ -262,6 +263,8 @@ def conditions(table: str) -> st.SearchStrategy[Condition]:
         found.append(st.just(op.is_missing(name)))
     if table == "member":
         found += [st.just(op.at_least(AGE, 16)), st.just(op.below(AGE, 60))]
+    if table == "event":
+        found += [st.just(op.is_true(EARNER))] * 2
     one = st.one_of(found)
     return st.one_of(one, one, one.map(lambda c: ~c), st.tuples(one, one).map(lambda two: two[0] | two[1]))
 
@@ -398,7 +401,7 @@ TABLES_OF: dict[str, tuple[str, ...]] = {
         ("household", "household_is", "household_has", "household_months_since", "as_of_month"), ()
     ),
     **dict.fromkeys(("members", "member_sum", "member_max", "member_any_unknown"), ("member",)),
-    **{name: ("event",) for name in OPERATORS if "event" in name or name == "days_until_due"},
+    **{name: ("event", "member") for name in OPERATORS if "event" in name or name == "days_until_due"},
     **dict.fromkeys(
         ("rows", "days_since", "days_since_first", "days_until"), ("measure", "visit", "workflow")
     ),

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.modeling.conftest import SPLIT
 
 from relapse_risk.errors import ContractError, ModelError
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.features.own import use_feature_modules
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.modeling.store import (
     CHECKSUM_FILE,
@@ -19,6 +22,7 @@ from relapse_risk.modeling.store import (
     next_version,
     save_model,
 )
+from relapse_risk.modeling.training import train_model
 
 
 @pytest.fixture
@@ -144,3 +148,38 @@ def test_the_card_speaks_both_languages_and_names_every_limit(train, training_da
         "可靠性表",
     ):
         assert text in card
+
+
+OWN_MODULE = """
+from relapse_risk.features.expression import param
+from relapse_risk.features.spec import Feature
+from relapse_risk.vocabulary import Unit
+
+OWN = Feature("own_gap", "自定义", "own", Unit.RATIO, "own", param("own_gap"))
+FEATURES = (OWN,)
+"""
+
+
+def test_a_model_is_refused_without_the_own_modules_it_was_trained_with(
+    training_data, experiment, tmp_path: Path
+) -> None:
+    (tmp_path / "county_extra.py").write_text(OWN_MODULE, encoding="utf-8")
+    matrix, labels = training_data
+    try:
+        (module,) = use_feature_modules(["county_extra"], tmp_path)
+        with_own = FeatureMatrix(
+            matrix.index,
+            FeatureSet((*matrix.features, *module.features)),
+            np.column_stack([matrix.values, -matrix.values[:, 0]]),
+        )
+        model = train_model(with_own, labels, SPLIT, experiment)
+        folder = save_model(model, tmp_path / "models" / "1")
+        plain = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        assert plain["feature_modules"] == {"county_extra": module.sha256}
+        assert plain["features"][-1]["module"] == "county_extra"
+        loaded = load_model(folder, with_own.features)
+        np.testing.assert_array_equal(loaded.predict_risk(with_own).risk, model.predict_risk(with_own).risk)
+    finally:
+        use_feature_modules([])
+    with pytest.raises(ContractError, match=r"RR365.*county_extra \(sha256 .*relapse\.toml"):
+        load_model(folder, matrix.features)

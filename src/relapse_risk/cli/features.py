@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from relapse_risk.cli.options import Store, cells, echo_json, needed, store_of, thresholds_of_project
+from relapse_risk.cli.options import (
+    Store,
+    cells,
+    echo_json,
+    needed,
+    open_project,
+    store_of,
+    thresholds_of_project,
+)
 from relapse_risk.terminal import console, errors_shown, print_table, progress
 
 app = typer.Typer(help="Compute household indicators, or list them.", invoke_without_command=True)
@@ -39,10 +47,14 @@ def features(
 
 @app.command("list")
 def features_list(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """List the indicators with unit, family and direction."""
+    """List the indicators with unit, family and direction, the project's own among them."""
+    from relapse_risk.features.catalog import CATALOG
     from relapse_risk.features.describe import describe_catalog
+    from relapse_risk.features.own import own_features
 
-    rows = describe_catalog()
+    with errors_shown():
+        open_project()
+        rows = describe_catalog(CATALOG + own_features())
     if as_json:
         echo_json(rows)
     else:

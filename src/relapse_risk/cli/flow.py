@@ -107,8 +107,8 @@ def train(
     """
     from relapse_risk.pipeline import open_store, train_and_track
 
-    project = open_project()
     with errors_shown():
+        project = open_project()
         with progress("train") as show:
             trained = train_and_track(
                 open_store(store_of(store), thresholds_of_project()),
@@ -189,8 +189,8 @@ def visit_list(
     from relapse_risk.pipeline import find_model
     from relapse_risk.runs import ListOptions, write_visit_lists
 
-    project = open_project()
     with errors_shown():
+        project = open_project()
         folder = None if model == "none" else find_model(model, project.models)
         language: Language = "en" if lang == "en" else "zh"
         settings = ListSettings(

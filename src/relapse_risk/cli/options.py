@@ -28,16 +28,25 @@ ExperimentFile = Annotated[Path | None, typer.Option("--experiment", help="exper
 
 
 def open_project() -> Project:
-    """Return the project of the working folder, or the defaults where it has no relapse.toml."""
+    """Return the project of the working folder, or the defaults where it has no relapse.toml.
+
+    Its own modules of features are in use from then on.
+    """
     from relapse_risk.config import Project, load
 
     path = Path("relapse.toml")
-    return load(path, Project) if path.exists() else Project()
+    project = load(path, Project) if path.exists() else Project()
+    if project.features:
+        from relapse_risk.features.own import use_feature_modules
+
+        use_feature_modules(project.features, path.parent)
+    return project
 
 
 def store_of(path: Path | None) -> Path:
-    """Return the store named, or the project's."""
-    return path or open_project().store
+    """Return the store named, or the project's; the project's features are in use from then on."""
+    project = open_project()
+    return path or project.store
 
 
 def language_of(name: str | None) -> Language:

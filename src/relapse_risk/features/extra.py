@@ -1,4 +1,4 @@
-"""Features of columns that a mapping declares beyond the canonical ones."""
+"""The features of a panel: the catalogue, the project's own, and those of a mapping's extra columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from relapse_risk.config import ExtraColumn
 from relapse_risk.features.catalog import CATALOG
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.nodes import HouseholdValue, Latest, PeriodValue, Window
+from relapse_risk.features.own import own_features
 from relapse_risk.features.spec import Feature, FeatureSet
 from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.vocabulary import Bilingual
@@ -30,8 +31,15 @@ def extra_feature(column: ExtraColumn) -> Feature:
 
 
 def features_for(panel: Panel | KnownPanel) -> FeatureSet:
-    """Return the catalogue and, behind it, the features of the panel's extra columns."""
-    return CATALOG + [extra_feature(column) for column in panel.extra_columns]
+    """Return the catalogue and, behind it, the project's own features and those of the extra columns.
+
+    Raises
+    ------
+    ContractError
+        RR311 where an extra column and a feature of the project have one name.
+    """
+    extra = (extra_feature(column) for column in panel.extra_columns)
+    return FeatureSet((*CATALOG, *own_features(), *extra))
 
 
 def _formula(column: ExtraColumn) -> Expression:

@@ -48,6 +48,8 @@ class Feature:
         What a visitor should check where this is a reason.
     missing : Missing
         What NaN means; ``NOT_REPORTED`` becomes a data gap on the list.
+    module : str
+        The project's own module that declares it; empty for the package's own.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Feature:
     to_verify: Bilingual | None = None
     missing: Missing = Missing.NOT_REPORTED
     is_categorical: bool = False
+    module: str = ""
 
     @property
     def label(self) -> Bilingual:

@@ -26,6 +26,8 @@ import polars as pl
 
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ContractError, MachineError, ModelError
+from relapse_risk.features.catalog import CATALOG
+from relapse_risk.features.own import feature_modules, own_features
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.modeling.calibrate import IntervalCalibration
 from relapse_risk.modeling.card import render_card
@@ -119,21 +121,21 @@ def load_model(folder: Path, features: FeatureSet | None = None) -> TrainedModel
     folder : Path
         ``models/NAME/VERSION``.
     features : FeatureSet, optional
-        The features at hand (``features_for(panel)``); the catalogue where not given.
+        The features at hand (``features_for(panel)``); the catalogue and the project's own where not given.
 
     Raises
     ------
     ModelError
         RR412 where this is no model directory, RR413 where a file was changed or is missing.
     ContractError
-        RR361 or RR362 where the features at hand are not those of the training.
+        RR361 or RR362 where the features at hand are not those of the training; RR365 where a module of the
+        project that declares some of them is not in use.
     """
     contents = _read_verified(folder)
     plain = _parse(contents, folder)
     if features is None:
-        from relapse_risk.features.catalog import CATALOG
-
-        features = CATALOG
+        features = CATALOG + own_features()
+    _check_modules(plain, features, folder)
     names = tuple(each["name"] for each in plain["features"])
     chosen = match_features(names, tuple(each["sha256"] for each in plain["features"]), features)
     return TrainedModel(
@@ -144,6 +146,24 @@ def load_model(folder: Path, features: FeatureSet | None = None) -> TrainedModel
         pl.read_csv(contents[RELIABILITY_FILE]),
         plain["metadata"],
     )
+
+
+def _check_modules(plain: Mapping[str, Any], features: FeatureSet, folder: Path) -> None:
+    missing = {
+        each["module"]: plain["feature_modules"].get(each["module"], "")
+        for each in plain["features"]
+        if each["module"] and each["name"] not in features
+    }
+    if missing:
+        named = ", ".join(f"{name} (sha256 {sha256[:12]}…)" for name, sha256 in missing.items())
+        raise ContractError(
+            "RR365",
+            str(folder),
+            f"it was trained with features of {named}, which is not in use",
+            "the project's own modules as in training",
+            f"Name {', '.join(missing)} under `features` in relapse.toml and keep the file beside it",
+            zh=f"该模型使用了自定义指标模块 {'、'.join(missing)}，请放回该文件并在 relapse.toml 中列出。",
+        )
 
 
 def model_hash(folder: Path) -> str:
@@ -218,11 +238,17 @@ def _plain_model(model: TrainedModel) -> dict[str, Any]:
                 "family": feature.family,
                 "direction": int(feature.direction),
                 "is_categorical": feature.is_categorical,
+                "module": feature.module,
                 "sha256": sha256,
             }
             for feature, sha256 in zip(model.features, fingerprints(model.features), strict=True)
         ],
         "features_sha256": model.features.fingerprint,
+        "feature_modules": {
+            module.name: module.sha256
+            for module in feature_modules()
+            if any(feature.module == module.name for feature in model.features)
+        },
         "calibration": model.calibration.as_json(),
         "experiment": model.experiment.model_dump(mode="json"),
         "metadata": dict(model.metadata),
