@@ -32,6 +32,7 @@ _HOME = {
     "timers": "relapse_risk.rules.timers",
     "attribute": "relapse_risk.explain.attribute",
     "build_features": "relapse_risk.features.build",
+    "caseload_curve": "relapse_risk.rules.what_if",
     "explain_household": "relapse_risk.explain.attribute",
     "features_for": "relapse_risk.features.extra",
     "features_table": "relapse_risk.features.describe",
@@ -53,6 +54,7 @@ _HOME = {
     "train": "relapse_risk.pipeline",
     "use_feature_modules": "relapse_risk.features.own",
     "validate": "relapse_risk.panel.validate",
+    "what_if": "relapse_risk.rules.what_if",
     "write_visit_list": "relapse_risk.outputs.write_list",
 }
 
@@ -94,6 +96,8 @@ if TYPE_CHECKING:
     from relapse_risk.rules.items import clearance_list as clearance_list
     from relapse_risk.rules.sheet import explain_rules as explain_rules
     from relapse_risk.rules.timers import timers as timers
+    from relapse_risk.rules.what_if import caseload_curve as caseload_curve
+    from relapse_risk.rules.what_if import what_if as what_if
     from relapse_risk.scores import RiskScores as RiskScores
     from relapse_risk.scores import RuleHits as RuleHits
     from relapse_risk.vocabulary import Bilingual as Bilingual

@@ -96,11 +96,11 @@ def write_features(
             unverified.append(unverified_thresholds(matrix, ()))
     frame = pl.concat(frames)
     contents = {
-        "inputs": _store_facts(store),
+        "inputs": store_facts(store),
         "as_of_dates": [str(day) for day in days],
         "unverified_thresholds": list(merged_unverified(unverified)),
     }
-    _publish("features", contents, {path.name: parquet_bytes(frame)}, path.parent)
+    publish_result("features", contents, {path.name: parquet_bytes(frame)}, path.parent)
     return f"{frame.height} rows, {frame.width} columns"
 
 
@@ -121,13 +121,13 @@ def write_rule_hits(
     parts = over_counties(store, of_county, as_of_date, on_progress, thresholds)
     tables = RuleTables.joined([part for _, part in parts])
     contents = {
-        "inputs": _store_facts(store),
+        "inputs": store_facts(store),
         "as_of_date": str(as_of_date),
         "rules": tables.summary.to_dicts(),
         "unverified_thresholds": list(tables.unverified),
         "unknown_parameters": list(tables.unknown),
     }
-    _publish("rules", contents, tables.files(language), out)
+    publish_result("rules", contents, tables.files(language), out)
     return tables
 
 
@@ -185,12 +185,12 @@ def write_scores(
     parts = [part for _, part in over_counties(store, of_county, as_of_date, on_progress, thresholds)]
     frame = pl.concat([part for part, _ in parts])
     contents = {
-        "inputs": {**_store_facts(store), "model": _model_facts(model_folder)},
+        "inputs": {**store_facts(store), "model": _model_facts(model_folder)},
         "as_of_date": str(as_of_date),
         "households": frame.height,
         "unverified_thresholds": list(merged_unverified([part for _, part in parts])),
     }
-    _publish("score", contents, {"scores.parquet": parquet_bytes(frame)}, out)
+    publish_result("score", contents, {"scores.parquet": parquet_bytes(frame)}, out)
     return frame.height
 
 
@@ -206,7 +206,7 @@ def write_visit_lists(
 ) -> VisitList:
     """Write one visit list per county, with or without a model, and return them."""
     inputs: dict[str, object] = {
-        "store": _store_facts(store),
+        "store": store_facts(store),
         "model": None if model_folder is None else _model_facts(model_folder),
     }
 
@@ -246,7 +246,8 @@ def _scores_frame(scored: Scored) -> pl.DataFrame:
     return index.with_columns(**risks, score=scores.score).hstack(contributions)
 
 
-def _store_facts(store: Path) -> dict[str, object]:
+def store_facts(store: Path) -> dict[str, object]:
+    """Return which state of a store a result was made from."""
     commits = Store(store).log()
     return {"commit": commits[-1].id if commits else None, "commits": len(commits)}
 
@@ -255,6 +256,7 @@ def _model_facts(folder: Path) -> dict[str, object]:
     return {"name": folder.parent.name, "version": folder.name, "sha256": model_hash(folder)}
 
 
-def _publish(kind: str, contents: Mapping[str, object], files: Mapping[str, bytes], out: Path) -> None:
+def publish_result(kind: str, contents: Mapping[str, object], files: Mapping[str, bytes], out: Path) -> None:
+    """Write the files of a result and, last, their manifest."""
     manifest = json_bytes(manifest_of(kind, contents, list(files.items())))
     write_together({**files, MANIFEST_FILE: manifest}, out)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from relapse_risk.errors import RelapseRiskError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from relapse_risk.outputs.tables import ResultTable
+    from relapse_risk.vocabulary import Language
 
 Progress = Callable[[str, int, int], None]
 
@@ -62,6 +66,23 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
     if not printer.is_terminal:  # a file or a pipe has no width of its own
         printer.width = 160
     printer.print(table)
+
+
+def print_result(tables: Sequence[ResultTable], note: Sequence[str], language: Language) -> None:
+    """Print the note of a result and its tables, without their columns of codes."""
+    for line in note:
+        console().print(line, markup=False)
+    for table in tables:
+        if table.frame.height:
+            codes = [name for name in table.frame.columns if name.endswith("_code")]
+            frame = replace(table, frame=table.frame.drop(codes)).labelled(language)
+            rows = [["" if cell is None else _rounded(cell) for cell in row] for row in frame.rows()]
+            print_table(table.name.text(language), frame.columns, rows)
+
+
+def _rounded(cell: object) -> object:
+    """Return a whole number as such: counts and yuan have no decimals."""
+    return int(cell) if isinstance(cell, float) and cell == int(cell) else cell
 
 
 def print_backtest(pooled: Sequence[Mapping[str, Any]]) -> None:
