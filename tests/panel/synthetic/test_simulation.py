@@ -78,7 +78,7 @@ def test_a_key_has_one_version_a_day(county: SyntheticCounty) -> None:
 
 def test_rows_refer_to_households_and_members_that_exist(county: SyntheticCounty) -> None:
     households = county.tables["household"]["household_id"].unique().implode()
-    members = county.tables["member"].unique("member_id").select("member_id", "household_id")
+    members = county.tables["member"].select("member_id", "household_id").unique()
     for name, frame in {**county.tables, "contact": county.contacts}.items():
         if "household_id" in frame.columns:
             assert frame["household_id"].is_in(households).all(), name
@@ -131,12 +131,19 @@ def test_nothing_is_recorded_before_it_happened(county: SyntheticCounty) -> None
         assert household.filter(pl.col(column) > pl.col("recorded_on")).is_empty(), column
 
 
-def test_every_household_and_member_is_known_from_the_first_day(county: SyntheticCounty) -> None:
+def test_all_but_those_who_came_later_are_known_from_the_first_day(county: SyntheticCounty) -> None:
+    """Of households those founded by a split, of members those born or married in come later."""
     start = county.scenario.start
-    for name, key in (("household", "household_id"), ("member", "member_id")):
-        frame = county.tables[name]
-        assert frame.filter(pl.col("recorded_on") == start)[key].n_unique() == frame[key].n_unique()
+    household, member = county.tables["household"], county.tables["member"]
     assert county.panel().known_at(start).households.height == 3000
+    late = household.filter(pl.col("recorded_on").min().over("household_id") > start)
+    assert late["predecessor_id"].is_not_null().all()
+    newcomers = member.filter(pl.col("recorded_on").min().over("member_id") > start)
+    was_born = newcomers["birth_month"] >= start
+    married_in = newcomers["relation"].is_in(["儿媳女婿", "配偶", "户主"])
+    assert (was_born | married_in).all()
+    assert was_born.sum() > 50
+    assert married_in.sum() > 30
 
 
 def test_the_line_covers_every_month_and_rises(county: SyntheticCounty) -> None:
@@ -231,7 +238,8 @@ def test_oracle_risk_is_a_probability_that_never_falls_with_the_horizon(county: 
     wide = oracle.pivot("horizon_months", index=["household_id", "as_of_date"], values="risk")
     assert (wide["3"] <= wide["6"]).all()
     assert (wide["6"] <= wide["12"]).all()
-    assert wide.height == 3000 * len(ORIGINS)
+    begun = county.tables["household"]["household_id"].n_unique()
+    assert 3000 * len(ORIGINS) < wide.height <= begun * len(ORIGINS)
 
 
 def test_oracle_is_calibrated(county: SyntheticCounty) -> None:
@@ -260,7 +268,7 @@ def test_hazard_is_given_for_each_period_and_agrees_with_what_came(county: Synth
     assert hazard["hazard"].is_between(0, 1).all()
     following = status.with_columns(month=pl.col("month").dt.offset_by("-3mo"))
     both = hazard.join(following, on=["household_id", "month"])
-    assert both.height == 3000 * 20
+    assert 0.98 * 3000 * 20 < both.height < 1.02 * 3000 * 20
     assert both["hazard"].mean() == pytest.approx(both["is_failing"].mean(), rel=0.1)
 
 

@@ -55,7 +55,7 @@ def record_measures(scene: Scene, register: Register) -> pl.DataFrame:
     ledger = Ledger("measure")
     start = first_day(scene.start)
     p = scene.population
-    rows = np.flatnonzero(p.is_lifted & (p.labour_n > 0) & (rng.random(p.n) < _STANDING_SHARE))
+    rows = np.flatnonzero(p.is_founded & p.is_lifted & (p.labour_n > 0) & (rng.random(p.n) < _STANDING_SHARE))
     _add(ledger, scene, "产业", rows, start - rng.integers(30, 900, len(rows)), start, "实施中", 2000.0)
     rows = np.flatnonzero(has_loan(scene))
     _add(ledger, scene, "金融", rows, start - rng.integers(30, 700, len(rows)), start, "实施中", None)
@@ -103,28 +103,28 @@ def _add(
 
 def _add_posts(ledger: Ledger, scene: Scene, rng: np.random.Generator) -> None:
     """Public-welfare posts are measures of one term each."""
-    p, initial, start = scene.population, scene.history.initial, scene.start
+    initial, start = scene.history.initial, scene.start
     for slot in range(SLOTS):
-        rows = np.flatnonzero((p.job[slot] == POST) & (initial.employed[slot, 0] > 0))
+        rows = np.flatnonzero((initial.job[slot, 0] == POST) & (initial.employed[slot, 0] > 0))
         ends = initial.post_end[slot, 0, rows].astype(np.int64)
         rows, ends = rows[ends != NEVER], ends[ends != NEVER]
-        _add_terms(ledger, scene, slot, rows, ends, first_day(start))
+        _add_terms(ledger, scene, rows, initial.worker[slot, 0, rows], ends, first_day(start))
     for month in range(start, start + scene.months):
         for kind in ("post_renewed", "hired"):
             happening = scene.happened(month, kind)
-            for slot in range(SLOTS):
-                here = happening.slot == slot
-                here &= p.job[slot, happening.household] == POST
-                rows = happening.household[here]
-                ends = np.full(len(rows), month + POST_TERM_MONTHS)
-                recorded = first_day(month + 1) + draw_delays(8, len(rows), rng)
-                _add_terms(ledger, scene, slot, rows, ends, recorded)
+            here = (happening.code == POST) | (kind == "post_renewed")
+            rows = happening.household[here]
+            ends = np.full(len(rows), month + POST_TERM_MONTHS)
+            recorded = first_day(month + 1) + draw_delays(8, len(rows), rng)
+            _add_terms(ledger, scene, rows, happening.member[here], ends, recorded)
 
 
-def _add_terms(ledger: Ledger, scene: Scene, slot: int, rows: Ints, ends: Ints, recorded: Ints | int) -> None:
+def _add_terms(
+    ledger: Ledger, scene: Scene, rows: Ints, workers: Ints, ends: Ints, recorded: Ints | int
+) -> None:
     begins = np.array([first_day(int(m) - POST_TERM_MONTHS + 1) for m in ends.tolist()], np.int64)
     until = np.array([last_day(int(m)) for m in ends.tolist()], np.int64)
-    members = scene.member_ids.gather(scene.population.worker[slot, rows])
+    members = scene.member_ids.gather(workers)
     if not isinstance(recorded, int):
         recorded = np.maximum(recorded, begins)
     _add(ledger, scene, "公益岗位", rows, begins, recorded, "实施中", None, end_on=until, member_id=members)
@@ -172,7 +172,7 @@ def record_visits(scene: Scene) -> pl.DataFrame:
         failing = history.ratio[place] < 1 if place >= 0 else np.zeros(p.n, bool)
         chance = np.where(p.is_lifted, _VISIT_CHANCE["lifted"], _VISIT_CHANCE["ordinary"])
         chance = np.where(monitored, _VISIT_CHANCE["monitored"], chance)
-        rows = np.flatnonzero(rng.random(p.n) < chance)
+        rows = np.flatnonzero(history.lives(month) & (rng.random(p.n) < chance))
         n = len(rows)
         planned = first_day(month) + rng.integers(0, 22, n)
         visited = np.minimum(planned + rng.integers(0, 9, n), last_day(month))

@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from relapse_risk.panel.synthetic.history import FAR
 from relapse_risk.panel.synthetic.register import Register
 from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
@@ -49,7 +50,7 @@ def count_by_month(scene: Scene, register: Register) -> pl.DataFrame:
     p, scenario = scene.population, scene.scenario
     n_counties, county = scenario.n_counties, p.villages.county[p.village]
     codes = county_codes(np.arange(n_counties))
-    lifted = np.bincount(county, weights=p.is_lifted * p.n_person, minlength=n_counties)
+    ends_of_periods, persons = np.array(scene.history.period_ends), np.array(scene.history.n_person)
     spells = register.spells
     homes = np.array([spell.household for spell in spells], np.int64)
     included = np.array([spell.included_on for spell in spells], np.int64)
@@ -58,10 +59,12 @@ def count_by_month(scene: Scene, register: Register) -> pl.DataFrame:
     struck_before = np.zeros(n_counties)
     for month in range(scene.start, scene.start + scene.months):
         begin, end = first_day(month), last_day(month)
+        place = min(int(np.searchsorted(ends_of_periods, month)), len(persons) - 1)
+        present, lives = persons[place], scene.history.lives(month)
         on = (included <= end) & ((cleared == NO_DAY) | (cleared > end))
         grown = (1 + scenario.line.annual_growth) ** (month // 12 - scenario.line.base_year)
         struck = scene.happened(month, "disaster").household
-        share = np.bincount(county[struck], minlength=n_counties) / np.bincount(county, minlength=n_counties)
+        share = _count(county[struck], n_counties) / np.maximum(_count(county[lives], n_counties), 1)
         struck_before = 0.8 * struck_before + share
         ledger.add(
             n_counties,
@@ -69,8 +72,8 @@ def count_by_month(scene: Scene, register: Register) -> pl.DataFrame:
                 "county_code": codes,
                 "month": begin,
                 "recorded_on": end + 8,
-                "lifted_n": lifted,
-                "monitored_n": _count(county[homes[on]], n_counties, p.n_person[homes[on]]),
+                "lifted_n": _count(county, n_counties, p.is_lifted * present),
+                "monitored_n": _count(county[homes[on]], n_counties, present[homes[on]]),
                 "new_n": _count(county[homes[(included >= begin) & (included <= end)]], n_counties),
                 "cleared_n": _count(county[homes[(cleared >= begin) & (cleared <= end)]], n_counties),
                 "is_key_county": True,
@@ -107,5 +110,5 @@ def list_contacts(scene: Scene) -> pl.DataFrame:
             recorded_on=pl.lit(scene.scenario.start),
             helper_name=pl.lit("帮扶干部") + pl.col("v").str.slice(6),
             helper_phone=pl.lit("001") + pl.col("v").str.slice(4),
-        ),
+        ).filter(pl.Series(scene.history.begins != FAR)),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from relapse_risk.panel.synthetic.people import DISEASES, People
-from relapse_risk.panel.synthetic.population import HOUSING, INSURANCE, OUTCOMES, POST, SCHOOLING, WATER
+from relapse_risk.panel.synthetic.population import HOUSING, INSURANCE, OUTCOMES, SCHOOLING, WATER
 from relapse_risk.panel.synthetic.scene import NO_DAY, Ints, Ledger, Scene, draw_delays, first_day, last_day
 from relapse_risk.panel.synthetic.state import Happening
 from relapse_risk.panel.synthetic.step import CLAIM_FLOOR_YUAN, CLAIM_SHARE
@@ -26,12 +26,14 @@ class Events:
         self.scene, self.people = scene, people
         self._rng = scene.rng(8)
         self._ledger = Ledger("event")
+        self._lives = scene.population.is_founded
 
-    def record(self, month: int, concerned: dict[str, Ints]) -> None:
-        """Add a month's events; ``concerned`` says which member each happening struck."""
-        self._health(month, concerned)
-        self._work(month, concerned)
-        self._guarantees(month, concerned)
+    def record(self, month: int) -> None:
+        """Add a month's events; ``people`` has just lived through it."""
+        self._lives = self.scene.history.lives(month)
+        self._health(month)
+        self._work(month)
+        self._guarantees(month)
         self._village(month)
         self._noise(month)
 
@@ -75,10 +77,10 @@ class Events:
     def _days(self, month: int, n: int) -> Ints:
         return self._rng.integers(first_day(month), last_day(month) + 1, n)
 
-    def _health(self, month: int, concerned: dict[str, Ints]) -> None:
+    def _health(self, month: int) -> None:
         rng, scene = self._rng, self.scene
         ill, hurt = scene.happened(month, "illness"), scene.happened(month, "accident")
-        rows = concerned["illness"]
+        rows = ill.member
         disease = self.people.now["disease"][rows]
         self._push(
             "大病确诊",
@@ -89,14 +91,13 @@ class Events:
             disease_code=pl.Series(DISEASES).gather(disease),
             severity=pl.Series(("轻", "中", "重")).gather(rng.choice(3, size=len(rows), p=[0.2, 0.5, 0.3])),
         )
-        rows = concerned["accident"]
-        days_on = self._days(month, len(rows))
-        severity = pl.Series(("轻", "中", "重")).gather(rng.choice(3, size=len(rows), p=[0.4, 0.4, 0.2]))
-        self._push("意外", "应急", hurt.household, days_on, rows, severity=severity)
-        grade = self.people.now["disability"][rows]
-        new = (grade > 0) & (scene.population.members.disability[rows] == 0)
-        grades = pl.Series(grade[new]).cast(pl.String)
-        self._push("新增残疾", "残联", hurt.household[new], days_on[new] + 30, rows[new], grade=grades)
+        days_on = self._days(month, len(hurt.member))
+        severity = pl.Series(("轻", "中", "重")).gather(rng.choice(3, size=len(days_on), p=[0.4, 0.4, 0.2]))
+        self._push("意外", "应急", hurt.household, days_on, hurt.member, severity=severity)
+        disabled = scene.happened(month, "disabled")
+        known_on = self._days(month, len(disabled.member)) + 30
+        grades = pl.Series(disabled.code).cast(pl.String)
+        self._push("新增残疾", "残联", disabled.household, known_on, disabled.member, grade=grades)
         self._bills(month)
 
     def _bills(self, month: int) -> None:
@@ -140,29 +141,26 @@ class Events:
         failed = self.scene.history.initial.failed[:, 0] if place < 0 else self.scene.history.failed[place]
         return np.asarray(failed[INSURANCE, rows])
 
-    def _work(self, month: int, concerned: dict[str, Ints]) -> None:
-        scene, p = self.scene, self.scene.population
+    def _work(self, month: int) -> None:
+        scene = self.scene
         lost = scene.happened(month, "job_loss")
-        rows = concerned["job_loss"]
-        is_job = p.job[lost.slot, lost.household] != POST
-        left_on = self.people.now["job_end_on"][rows[is_job]]
+        left_on = self.people.now["job_end_on"][lost.member]
         days_on = np.where(left_on == NO_DAY, first_day(month) + 14, left_on)
-        self._push("失业", "人社", lost.household[is_job], days_on, rows[is_job])
+        self._push("失业", "人社", lost.household, days_on, lost.member)
         notice = scene.happened(month, "post_notice")
         due = np.array([last_day(int(m)) for m in notice.value.tolist()], np.int64)
         days_on = first_day(month) + self._rng.integers(0, 10, len(due))
-        workers = p.worker[notice.slot, notice.household]
-        self._push("公益岗到期", "人社", notice.household, days_on, workers, due_date=due)
+        self._push("公益岗到期", "人社", notice.household, days_on, notice.member, due_date=due)
 
-    def _guarantees(self, month: int, concerned: dict[str, Ints]) -> None:
+    def _guarantees(self, month: int) -> None:
         rng = self._rng
-        failed, rows = self.scene.happened(month, "guarantee_failed"), concerned["guarantee_failed"]
+        failed = self.scene.happened(month, "guarantee_failed")
         for which in range(len(OUTCOMES)):
-            chosen = failed.slot == which
+            chosen = failed.code == which
             homes, n = failed.household[chosen], int(chosen.sum())
             days_on = self._days(month, n)
             if which == SCHOOLING:
-                self._push("失学", "教育", homes, days_on, rows[chosen])
+                self._push("失学", "教育", homes, days_on, failed.member[chosen])
             elif which == HOUSING:
                 grade = pl.Series(("C", "D")).gather((rng.random(n) < 0.3).astype(np.int64))
                 self._push("住房鉴定", "住建", homes, days_on, grade=grade)
@@ -189,12 +187,15 @@ class Events:
     def _noise(self, month: int) -> None:
         """Small things that mean little: short outages, sound houses inspected, out-patient bills, calls."""
         p, rng = self.scene.population, self._rng
-        rows = np.flatnonzero(rng.random(p.n) < _SHORT_OUTAGE_RATE * (0.5 + self._water_risk()))
+        rows = np.flatnonzero(
+            self._lives & (rng.random(p.n) < _SHORT_OUTAGE_RATE * (0.5 + self._water_risk()))
+        )
         self._push("停水", "水利", rows, self._days(month, len(rows)), days=rng.integers(1, 5, len(rows)))
-        rows = np.flatnonzero(rng.random(p.n) < _INSPECTION_RATE)
+        rows = np.flatnonzero(self._lives & (rng.random(p.n) < _INSPECTION_RATE))
         grade = pl.Series(("A", "B")).gather(p.is_house_worn[rows].astype(np.int64))
         self._push("住房鉴定", "住建", rows, self._days(month, len(rows)), grade=grade)
-        chronic = p.members.has_chronic & (rng.random(len(p.members.household)) < _OUTPATIENT_RATE)
+        chronic = p.members.has_chronic & self.people.now["is_present"]
+        chronic &= rng.random(len(p.members.household)) < _OUTPATIENT_RATE
         members = np.flatnonzero(chronic)
         homes, amount = p.members.household[members], rng.gamma(2.0, 180.0, len(members)).round() + 20
         self._push(
@@ -208,7 +209,7 @@ class Events:
             oop_yuan=np.round(amount * 0.45),
         )
         asks = np.where(self._in_trouble(month), 12.0, 1.0) * _HOTLINE_RATE
-        rows = np.flatnonzero(rng.random(p.n) < asks)
+        rows = np.flatnonzero(self._lives & (rng.random(p.n) < asks))
         self._push("热线", "热线", rows, self._days(month, len(rows)))
 
     def _water_risk(self) -> np.ndarray:

@@ -7,16 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.panel.synthetic.members import school_of
-from relapse_risk.panel.synthetic.population import (
-    HOUSING,
-    INSURANCE,
-    LOCAL,
-    MIGRANT,
-    POST,
-    SCHOOLING,
-    SLOTS,
-    WATER,
-)
+from relapse_risk.panel.synthetic.population import HOUSING, INSURANCE, SCHOOLING, WATER
 from relapse_risk.panel.synthetic.scene import (
     SCHEME_VERSION,
     Floats,
@@ -37,6 +28,7 @@ _NET_INCOME_PARTS = (
     "net_income_yuan",
 )
 _NEEDY_RATIO = 1.2
+_MISSED_CHANGES = 0.15
 _SCHOOL_FEES_YUAN = (0.0, 3600.0, 500.0, 700.0, 8500.0, 15500.0)
 _FIRST_FEE_BEYOND_DUTY = 4
 _TERM_MONTHS = (1, 8)
@@ -61,12 +53,13 @@ def observe(scene: Scene, gets_dibao: Bools) -> pl.DataFrame:
     delay = draw_delays(scene.scenario.reporting.report_delay_days, n_periods * n, rng, 0.4)
     recorded = ends[:, None] + delay.reshape(n_periods, n)
     ids = scene.household_ids
+    persons = np.array(scene.history.n_person, dtype=np.float64)
     constant = {
         "household_id": ids.gather(np.tile(np.arange(n), n_periods)),
         "period_end": np.repeat(ends, n),
         "period_months": scene.scenario.observation_months,
         "scheme_version": SCHEME_VERSION,
-        "n_person": np.tile(scene.population.n_person, n_periods).astype(float),
+        "n_person": _persons_as_reported(persons, rng).ravel(),
         "work_place": _work_place(scene, cells.pop("works_away"), rng),
         "house_grade": decode(_GRADES, _grades(cells.pop("grade"), need, scene, rng)),
     }
@@ -75,6 +68,7 @@ def observe(scene: Scene, gets_dibao: Bools) -> pl.DataFrame:
     first, is_corrected = _first_versions(final, flat, scene, rng)
     wait = 20 + draw_delays(40, n_periods * n, rng)
     arrives = rng.random(n_periods * n) >= scene.scenario.reporting.missing_share / 2 * need.ravel()
+    arrives &= _is_whole(scene).ravel()
     ledger = Ledger("observation")
     for values, day, keep in (
         (first, recorded.ravel(), arrives),
@@ -83,6 +77,19 @@ def observe(scene: Scene, gets_dibao: Bools) -> pl.DataFrame:
         rows = np.flatnonzero(keep)
         ledger.add(len(rows), _rows({**constant, **values, "recorded_on": day}, rows))
     return ledger.frame().sort("period_end", "household_id", "recorded_on")
+
+
+def _persons_as_reported(persons: Floats, rng: np.random.Generator) -> Floats:
+    """Return persons per report: a change is missed by some of the reports of its own period."""
+    before = np.vstack([persons[:1], persons[:-1]])
+    missed = (before != persons) & (before > 0) & (rng.random(persons.shape) < _MISSED_CHANGES)
+    return np.where(missed, before, persons)
+
+
+def _is_whole(scene: Scene) -> Bools:
+    """Return which households live through each whole period, shape ``(n_periods, n_households)``."""
+    every = scene.scenario.observation_months
+    return np.array([scene.history.lives(end - every + 1, end) for end in scene.history.period_ends])
 
 
 def _rows(cells: dict[str, object], rows: Ints) -> dict[str, object]:
@@ -112,50 +119,48 @@ def _amounts(scene: Scene, gets_dibao: Bools, rng: np.random.Generator) -> dict[
     """Return reported flows in whole yuan; net income is exactly the sum of its parts."""
     p, history, scenario = scene.population, scene.history, scene.scenario
     flows = {name: np.array(parts, dtype=np.float64) for name, parts in history.flows.items()}
-    shape = flows["wage_0"].shape
+    shape = flows["wage"].shape
     every = scenario.observation_months
     level = np.array(
         [sum(scenario.price_level(m - i) for i in range(every)) / 12 for m in history.period_ends]
     )[:, None]
-    post = sum(flows[f"wage_{slot}"] * (p.job[slot] == POST) for slot in range(SLOTS))
-    paid = flows["wage_0"] + flows["wage_1"] - post
-    wage = np.round(paid * _reporting_error(scene, shape, rng)) + np.round(post)
+    post = np.round(flows["post"])
+    wage = np.round((flows["wage"] - flows["post"]) * _reporting_error(scene, shape, rng)) + post
     error = _reporting_error(scene, shape, rng)
     business = np.round(flows["farm"] * error)
     cost = np.round(flows["farm_cost"] * np.sqrt(error))
     dividend = np.round(p.dividend_yuan * level)
     property_income = dividend + np.round(p.property_yuan * level)
-    dibao = np.round(p.dibao_yuan * level + np.where(gets_dibao, flows["aid"], 0))
+    allowance = flows["support"] * (p.dibao_yuan / np.maximum(p.family_yuan + p.dibao_yuan, 1.0))
+    dibao = np.round(allowance + np.where(gets_dibao, flows["aid"], 0))
     relief = np.round(np.where(gets_dibao, 0, flows["aid"]))
-    pension, subsidy = np.round(p.pension_yuan * level), np.round(p.subsidy_yuan * level)
-    transfer = dibao + relief + pension + subsidy + np.round(p.family_yuan * level)
+    pension, subsidy = np.round(flows["pension"]), np.round(p.subsidy_yuan * level)
+    transfer = dibao + relief + pension + subsidy + np.round(flows["support"] - allowance)
     return {
         "wage_income_yuan": wage,
-        "public_post_income_yuan": np.round(post),
+        "public_post_income_yuan": post,
         "business_income_yuan": business,
         "business_cost_yuan": cost,
         "property_income_yuan": property_income,
         "asset_dividend_yuan": np.broadcast_to(dividend, shape),
         "transfer_income_yuan": transfer,
         "dibao_amount_yuan": dibao,
-        "pension_amount_yuan": np.broadcast_to(pension, shape),
+        "pension_amount_yuan": pension,
         "subsidy_amount_yuan": np.broadcast_to(subsidy, shape),
         "claim_income_yuan": np.round(flows["claim"]),
         "oop_compliant_yuan": np.round(flows["own_pay"] + flows["minor_own_pay"]),
         "net_income_yuan": wage + business - cost + property_income + transfer,
         "work_months": flows["work_months_0"] + flows["work_months_1"],
         "workers_n": (flows["work_months_0"] > 0).astype(float) + (flows["work_months_1"] > 0),
-        "works_away": _works_away(scene, flows),
+        "works_away": _works_away(flows),
         **_costs(scene, level, rng),
     }
 
 
-def _works_away(scene: Scene, flows: dict[str, Floats]) -> Floats:
-    """Return 0 where nobody works, 1 where the main earner works in the county, 2 where outside."""
-    job = scene.population.job
-    first, second = flows["work_months_0"] > 0, flows["work_months_1"] > 0
-    kind = np.where(first, job[0], np.where(second, job[1], 0))
-    return np.select([kind == MIGRANT, np.isin(kind, (LOCAL, POST))], [2.0, 1.0], 0.0)
+def _works_away(flows: dict[str, Floats]) -> Floats:
+    """Return 0 where nobody works, 2 where most of the work is outside the county, else 1."""
+    months = flows["work_months_0"] + flows["work_months_1"]
+    return np.select([months == 0, 2 * flows["away_months"] >= months], [0.0, 2.0], 1.0)
 
 
 def _work_place(scene: Scene, works_away: Floats, rng: np.random.Generator) -> pl.Series:
@@ -174,14 +179,17 @@ def _costs(scene: Scene, level: Floats, rng: np.random.Generator) -> dict[str, F
     fee_yuan = np.array(_SCHOOL_FEES_YUAN)
     for place, month in enumerate(history.period_ends):
         terms = sum((month - i) % 12 in _TERM_MONTHS for i in range(every))
-        school = school_of(members.age(month), members.education)
-        fee = fee_yuan[school] * terms / 2
+        school = school_of(members.age(month), members.ends_school)
+        fee = fee_yuan[school] * terms / 2 * history.present[place]
         fees[place] = np.bincount(members.household, weights=fee, minlength=p.n)
         past_duty = np.where(school >= _FIRST_FEE_BEYOND_DUTY, fee, 0.0)
         beyond[place] = np.bincount(members.household, weights=past_duty, minlength=p.n)
     price = level * 12 / every
     habit = np.exp(rng.normal(0, 0.25, p.n)) * price
-    severe = members.count(np.isin(members.disability, (1, 2)), p.n)
+    severe_members = np.isin(members.disability, (1, 2))
+    severe = np.array(
+        [np.bincount(members.household[severe_members & here], minlength=p.n) for here in history.present]
+    )
     repairs = np.where(rng.random(shape) < 0.004 * every / 3, rng.uniform(5e3, 3e4, shape), 0.0)
     past = np.round(beyond * habit)
     return {

@@ -1,4 +1,4 @@
-"""Members over time: who loses and finds work, falls ill, leaves school, is insured; and their snapshots."""
+"""Members over time, as the county's systems come to know them: snapshots of whoever changed, with delay."""
 
 from __future__ import annotations
 
@@ -6,39 +6,31 @@ import numpy as np
 import polars as pl
 
 from relapse_risk.panel.synthetic.members import (
-    EDUCATIONS,
+    HEAD,
     LOST,
     NO_LABOUR,
-    RELATIONS,
+    NOBODY,
     SCHOOLS,
     WEAK,
+    education_of,
     school_of,
 )
+from relapse_risk.panel.synthetic.person_rows import fixed_cells, member_frame
 from relapse_risk.panel.synthetic.population import INSURANCE, MIGRANT, NO_JOB, SCHOOLING, SLOTS
 from relapse_risk.panel.synthetic.register import POOR, Register
-from relapse_risk.panel.synthetic.scene import (
-    NO_DAY,
-    SCHEME_VERSION,
-    Ints,
-    Ledger,
-    Scene,
-    canonical,
-    decode,
-    draw_delays,
-    first_day,
-)
+from relapse_risk.panel.synthetic.scene import NO_DAY, Ints, Scene, draw_delays, first_day
 from relapse_risk.panel.synthetic.state import Happening
 from relapse_risk.panel.tables import LABOUR_SKILLS, WORK_PLACES
 
 AT_WORK, OUT_OF_WORK, NEVER_WORKED = range(3)
-WORK_STATUSES = ("在岗", "离岗", "未务工")
 NOT_SCHOOL_REASONS = (None, "厌学", "务工", "已毕业")
 DISEASES = (None, *(f"D{number:02d}" for number in range(1, 31)))
-CHRONIC_KINDS = (None, "高血压", "糖尿病", "肺结核", "严重精神障碍")
-_NO_PLACE = WORK_PLACES.index("无")
+_NO_PLACE, _AT_HOME = WORK_PLACES.index("无"), WORK_PLACES.index("县内")
+_GRADUATED, _PLAIN = NOT_SCHOOL_REASONS.index("已毕业"), LABOUR_SKILLS.index("普通劳动力")
+_GRAVE_GRADE = 2
 _WORK_DELAY_FACTOR = 1.5
 _SCHOOL_MONTH = 8
-_DATES = ("job_start_on", "job_end_on")
+_ALONE_FROM_AGE = 65
 
 
 class People:
@@ -49,28 +41,43 @@ class People:
     now : dict of str to ndarray, shape (n_members,)
         Codes, days and amounts that change.
     patient : ndarray of int, shape (n_households,)
-        Member row of whoever was last treated; -1 for nobody.
+        Member row of whoever was last treated; ``NOBODY`` for none.
     """
 
     def __init__(self, scene: Scene, register: Register) -> None:
         self.scene, self.register = scene, register
+        self._members = scene.population.members
         self._rng = scene.rng(6)
         self._changed: dict[int, int] = {}
         self._versions: list[tuple[Ints, Ints, dict[str, np.ndarray]]] = []
         self._recovers: dict[int, list[int]] = {}
         self.now = self._first()
-        self.patient = self._first_patients()
-        count = len(scene.population.members.household)
+        self.patient = scene.history.initial.patient[0].astype(np.int64)
+        treated = self.patient[scene.history.initial.care_end[0] >= scene.start]
+        treated = treated[treated != NOBODY]
+        self.now["is_ill"][treated] = True
+        self.now["disease"][treated] = self._rng.integers(1, len(DISEASES), len(treated))
+        count = len(self._members.household)
+        # Somebody who founds a household is entered there under the code of before.
         self._recorded = np.full(count, first_day(scene.start), np.int64)
-        self._versions.append((np.arange(count), self._recorded.copy(), self._copy(np.arange(count))))
+        present = np.flatnonzero(self.now["is_present"])
+        self._versions.append((present, self._recorded[present], self._copy(present)))
         self._dibao_on, self._dibao_off = self._dibao_changes()
 
     def _first(self) -> dict[str, np.ndarray]:
         """Return members as they stand when the first month begins."""
         scene, p = self.scene, self.scene.population
-        members, start, rng = p.members, scene.start, self._rng
+        members, start = p.members, scene.start
         count = len(members.household)
+        initial = scene.history.initial
+        present = initial.present[0].copy()
+        alone = (initial.n_person[0] == 1)[members.household]
         now: dict[str, np.ndarray] = {
+            "is_present": present,
+            "relation": members.relation.copy(),
+            "birth_month": members.birth_month.copy(),
+            "elder_alone": present & alone & (members.age(start) >= _ALONE_FROM_AGE),
+            "education": members.education.copy(),
             "work_status": np.full(count, NEVER_WORKED),
             "work_place": np.full(count, _NO_PLACE),
             "job_start_on": np.full(count, NO_DAY, np.int64),
@@ -81,53 +88,37 @@ class People:
             "disability": members.disability.copy(),
             "labour": members.labour.copy(),
             "med_insured": np.ones(count, bool),
-            "school": school_of(members.age(start), members.education),
+            "school": school_of(members.age(start), members.ends_school),
             "reason": np.zeros(count, np.int64),
             "on_dibao": ((p.dibao_yuan > 0) & ~p.is_tekun)[members.household],
         }
-        initial = scene.history.initial
+        self._enter_jobs(now)
+        return now
+
+    def _enter_jobs(self, now: dict[str, np.ndarray]) -> None:
+        initial, rng = self.scene.history.initial, self._rng
         for slot in range(SLOTS):
-            rows = np.flatnonzero(p.job[slot] != NO_JOB)
-            worker = p.worker[slot, rows]
+            rows = np.flatnonzero(initial.job[slot, 0] != NO_JOB)
+            worker = initial.worker[slot, 0, rows]
             works = initial.employed[slot, 0, rows] > 0
             since = np.array([first_day(m) for m in initial.since[slot, 0, rows].tolist()], np.int64)
             since += rng.integers(0, 28, len(rows))
+            place = self._place(rows, initial.job[slot, 0, rows])
+            wage = self._wage(initial.wage[slot, 0, rows], self.scene.start)
             now["work_status"][worker] = np.where(works, AT_WORK, OUT_OF_WORK)
-            now["work_place"][worker] = np.where(works, self._place(slot, rows), _NO_PLACE)
+            now["work_place"][worker] = np.where(works, place, _NO_PLACE)
             now["job_start_on"][worker] = np.where(works, since, since - rng.integers(90, 900, len(rows)))
             now["job_end_on"][worker] = np.where(works, NO_DAY, since)
-            now["monthly_wage_yuan"][worker] = np.where(works, self._wage(slot, rows, start), np.nan)
-        return now
+            now["monthly_wage_yuan"][worker] = np.where(works, wage, np.nan)
 
-    def _first_patients(self) -> Ints:
-        scene = self.scene
-        patient = np.full(scene.population.n, -1, np.int64)
-        rows = np.flatnonzero(scene.history.initial.care_end[0] >= scene.start)
-        patient[rows] = self._choose_other(rows)
-        self.now["is_ill"][patient[rows]] = True
-        self.now["disease"][patient[rows]] = self._rng.integers(1, len(DISEASES), len(rows))
-        return patient
-
-    def _wage(self, slot: int, rows: Ints, month: int) -> np.ndarray:
-        p = self.scene.population
+    def _wage(self, yuan: np.ndarray, month: int) -> np.ndarray:
         level = self.scene.scenario.price_level(month)
-        wage: np.ndarray = np.round(p.wage_yuan[slot, rows] * level, -1)
+        wage: np.ndarray = np.round(yuan * level, -1)
         return wage
 
-    def _place(self, slot: int, rows: Ints) -> Ints:
+    def _place(self, households: Ints, job: np.ndarray) -> Ints:
         """Return where earners work: migrants outside the county, the others inside."""
-        outside = 1 + rows % 3
-        return np.where(self.scene.population.job[slot, rows] == MIGRANT, outside, 0)
-
-    def _choose_other(self, rows: Ints) -> Ints:
-        """Return a member of each household who is no earner, the oldest; the head where all earn."""
-        p = self.scene.population
-        chosen = np.empty(len(rows), np.int64)
-        for place, row in enumerate(rows.tolist()):
-            first, last = np.searchsorted(p.members.household, [row, row + 1])
-            others = [m for m in range(first, last) if m not in p.worker[:, row]] or [int(first)]
-            chosen[place] = min(others, key=lambda m: int(p.members.birth_month[m]))
-        return chosen
+        return np.where(job == MIGRANT, 1 + households % 3, _AT_HOME)
 
     def _dibao_changes(self) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
         """Return households whose allowance begins and ends, by month."""
@@ -141,26 +132,30 @@ class People:
                     ends.setdefault(int(month) + 1970 * 12, []).append(spell.household)
         return begins, ends
 
-    def live(self, month: int) -> dict[str, Ints]:
-        """Let a month pass, and return which member each happening of it concerned, by kind."""
+    def live(self, month: int) -> None:
+        """Let a month pass: everybody as they stand at its end, and a row for whoever changed."""
         self._changed = {}
-        concerned = {
-            "illness": self._fall_ill(self.scene.happened(month, "illness")),
-            "accident": self._fall_ill(self.scene.happened(month, "accident")),
-            "job_loss": self._stop_working(self.scene.happened(month, "job_loss")),
-            "post_end": self._stop_working(self.scene.happened(month, "post_end")),
-            "guarantee_failed": self._lose_guarantee(self.scene.happened(month, "guarantee_failed")),
-        }
-        self._start_working(self.scene.happened(month, "hired"))
-        self._regain_guarantee(self.scene.happened(month, "guarantee_repaired"))
+        happened = self.scene.happened
+        self._come(happened(month, "born"))
+        self._come(happened(month, "joined"))
+        self._found(happened(month, "founded"))
+        self._start_working(happened(month, "hired"))
+        for kind in ("illness", "accident"):
+            self._fall_ill(happened(month, kind))
+        for kind in ("job_loss", "post_end", "retired"):
+            self._stop_working(happened(month, kind))
+        self._become_disabled(happened(month, "disabled"))
+        self._lose_guarantee(happened(month, "guarantee_failed"))
+        self._regain_guarantee(happened(month, "guarantee_repaired"))
         self._get_well(month)
         self._stop_looking(month)
         if month % 12 == _SCHOOL_MONTH:
             self._change_school(month)
         for households, gets in ((self._dibao_on, True), (self._dibao_off, False)):
             self._set_dibao(households.get(month, []), gets, month)
+        for kind in ("died", "left"):
+            self._go(happened(month, kind))
         self._close_month()
-        return concerned
 
     def _days(self, month: int, n: int) -> Ints:
         return first_day(month) + self._rng.integers(0, 28, n)
@@ -169,29 +164,89 @@ class People:
         for row, day in zip(rows.tolist(), days.tolist(), strict=True):
             self._changed[row] = max(day, self._changed.get(row, day))
 
-    def _workers(self, happening: Happening) -> Ints:
-        return self.scene.population.worker[happening.slot, happening.household]
+    def _age(self, month: int) -> Ints:
+        return (month - self.now["birth_month"]) // 12
 
-    def _stop_working(self, happening: Happening) -> Ints:
-        rows = self._workers(happening)
+    def _at_home(self, household: int) -> Ints:
+        """Return the rows of a household's members who are present."""
+        rows = np.arange(*np.searchsorted(self._members.household, [household, household + 1]))
+        present: Ints = rows[self.now["is_present"][rows]]
+        return present
+
+    def _come(self, happening: Happening) -> None:
+        rows, month = happening.member, happening.month
+        self.now["is_present"][rows] = True
+        if happening.kind == "born":
+            self.now["birth_month"][rows] = month
+        self._touch(rows, self._days(month, len(rows)))
+        self._look_round(happening.household, month)
+
+    def _found(self, happening: Happening) -> None:
+        """Enter the members of new households; the head is known already, in the parents' one."""
+        month = happening.month
+        for household, heir in zip(happening.household.tolist(), happening.member.tolist(), strict=True):
+            first = int(np.searchsorted(self._members.household, household))
+            rows = np.array([first, first + 1])
+            self.now["is_present"][rows] = True
+            self.now["is_present"][heir] = False
+            self.now["disability"][first] = self.now["disability"][heir]
+            for slot in range(SLOTS):
+                worker, job = (
+                    self.scene.population.worker[slot, household],
+                    self.scene.population.job[slot, household],
+                )
+                if worker == NOBODY:
+                    continue
+                wage = self.scene.population.wage_yuan[slot, [household]]
+                self.now["work_status"][worker] = AT_WORK
+                self.now["work_place"][worker] = int(self._place(np.array(household), job))
+                self.now["job_start_on"][worker] = first_day(month)
+                self.now["monthly_wage_yuan"][worker] = self._wage(wage, month)[0]
+            self._touch(rows, self._days(month, 2))
+        self._look_round(happening.code, month)
+
+    def _go(self, happening: Happening) -> None:
+        rows, month = happening.member, happening.month
+        self.now["is_present"][rows] = False
+        self.now["elder_alone"][rows] = False
+        self._touch(rows, self._days(month, len(rows)))
+        self._look_round(happening.household, month)
+
+    def _look_round(self, households: Ints, month: int) -> None:
+        """See to it that a household has a head, and note who is old and alone."""
+        for household in sorted(set(households.tolist())):
+            rows = self._at_home(household)
+            if not len(rows):
+                continue
+            age = (month - self.now["birth_month"][rows]) // 12
+            before = self.now["elder_alone"][rows].copy()
+            self.now["elder_alone"][rows] = (len(rows) == 1) & (age >= _ALONE_FROM_AGE)
+            changed = rows[before != self.now["elder_alone"][rows]]
+            if not (self.now["relation"][rows] == HEAD).any():
+                head = rows[[int(np.argmax(np.where(age < 70, age, 140 - age)))]]
+                self.now["relation"][head] = HEAD
+                changed = np.union1d(changed, head)
+            self._touch(changed, self._days(month, len(changed)))
+
+    def _stop_working(self, happening: Happening) -> None:
+        rows = happening.member
         days = self._days(happening.month, len(rows))
         days = np.maximum(days, self.now["job_start_on"][rows] + 1)
-        self.now["work_status"][rows] = OUT_OF_WORK
+        was_out = self.now["work_status"][rows] != AT_WORK
+        retires = happening.kind == "retired"
+        self.now["work_status"][rows] = NEVER_WORKED if retires else OUT_OF_WORK
         self.now["work_place"][rows] = _NO_PLACE
-        self.now["job_end_on"][rows] = days
+        self.now["job_end_on"][rows] = np.where(was_out, self.now["job_end_on"][rows], days)
         self.now["monthly_wage_yuan"][rows] = np.nan
+        if retires:
+            self.now["labour"][rows] = np.maximum(self.now["labour"][rows], WEAK)
         self._touch(rows, days)
-        return rows
 
     def _start_working(self, happening: Happening) -> None:
-        rows = self._workers(happening)
+        rows = happening.member
         days = np.maximum(self._days(happening.month, len(rows)), self.now["job_end_on"][rows] + 1)
-        for slot in range(SLOTS):
-            here = happening.slot == slot
-            homes = happening.household[here]
-            wage = self._wage(slot, homes, happening.month) * happening.value[here]
-            self.now["monthly_wage_yuan"][rows[here]] = np.round(wage, -1)
-            self.now["work_place"][rows[here]] = self._place(slot, homes)
+        self.now["monthly_wage_yuan"][rows] = self._wage(happening.value, happening.month)
+        self.now["work_place"][rows] = self._place(happening.household, happening.code)
         self.now["work_status"][rows] = AT_WORK
         self.now["job_start_on"][rows] = days
         self.now["job_end_on"][rows] = NO_DAY
@@ -200,89 +255,97 @@ class People:
     def _stop_looking(self, month: int) -> None:
         """Enter whoever has been out of work for a year as not working."""
         out = (self.now["work_status"] == OUT_OF_WORK) & (self.now["job_end_on"] < first_day(month - 12))
-        rows = np.flatnonzero(out)
+        rows = np.flatnonzero(out & self.now["is_present"])
         self.now["work_status"][rows] = NEVER_WORKED
         self._touch(rows, np.full(len(rows), first_day(month)))
 
-    def _fall_ill(self, happening: Happening) -> Ints:
-        rng, households = self._rng, happening.household
-        rows = np.where(happening.slot >= 0, self.scene.population.worker[happening.slot, households], -1)
-        nobody = rows < 0
-        rows[nobody] = self._choose_other(households[nobody])
-        self.patient[households] = rows
-        days = self._days(happening.month, len(rows))
+    def _fall_ill(self, happening: Happening) -> None:
+        rows, rng = happening.member, self._rng
+        self.patient[happening.household] = rows
         if happening.kind == "illness":
             self.now["is_ill"][rows] = True
             self.now["disease"][rows] = rng.integers(1, len(DISEASES), len(rows))
-            for row, end in zip(rows.tolist(), happening.value.tolist(), strict=True):
-                self._recovers.setdefault(int(end) + 6, []).append(row)
-        else:
-            disabled = (rng.random(len(rows)) < 0.3) & (self.now["disability"][rows] == 0)
-            self.now["disability"][rows[disabled]] = rng.integers(2, 5, int(disabled.sum()))
+        for row, end in zip(rows.tolist(), happening.value.tolist(), strict=True):
+            self._recovers.setdefault(int(end) + 6, []).append(row)
         able = self.now["labour"][rows] < WEAK
         self.now["labour"][rows[able]] = WEAK
-        self._touch(rows, days)
-        return rows
+        self._touch(rows, self._days(happening.month, len(rows)))
 
     def _get_well(self, month: int) -> None:
+        """Whoever was ill or hurt is as able as before, unless a disability stays."""
         rows = np.array(sorted(set(self._recovers.get(month, []))), np.int64)
-        rows = rows[self.now["is_ill"][rows]]
+        rows = rows[self.now["is_present"][rows]]
         self.now["is_ill"][rows] = False
         self.now["disease"][rows] = 0
+        able = rows[(self.now["disability"][rows] == 0) & (self.now["labour"][rows] == WEAK)]
+        self.now["labour"][able] = np.where(
+            self._members.labour[able] == NO_LABOUR, _PLAIN, self._members.labour[able]
+        )
         self._touch(rows, self._days(month, len(rows)))
 
-    def _lose_guarantee(self, happening: Happening) -> Ints:
-        """Return the pupil who leaves school or the member without insurance; -1 for house and water."""
-        month, rng = happening.month, self._rng
-        members = self.scene.population.members
-        age = members.age(month)
-        rows = np.full(len(happening.household), -1, np.int64)
-        for place, row in enumerate(happening.household.tolist()):
-            first, last = np.searchsorted(members.household, [row, row + 1])
-            if happening.slot[place] == SCHOOLING:
-                pupils = [m for m in range(first, last) if 6 <= age[m] < 16]
-                if pupils:
-                    rows[place] = max(pupils, key=lambda m: int(age[m]))
-                    self.now["school"][rows[place]] = 0
-                    self.now["reason"][rows[place]] = rng.integers(1, 3)
-            elif happening.slot[place] == INSURANCE:
-                rows[place] = first + int(rng.integers(0, last - first))
-                self.now["med_insured"][rows[place]] = False
-        known = rows >= 0
-        self._touch(rows[known], self._days(month, int(known.sum())))
-        return rows
+    def _become_disabled(self, happening: Happening) -> None:
+        grade = self.now["disability"][happening.member]
+        graver = (grade == 0) | (happening.code < grade)
+        rows, code = happening.member[graver], happening.code[graver]
+        self.now["disability"][rows] = code
+        labour = self.now["labour"][rows]
+        lasting = np.where(code <= _GRAVE_GRADE, LOST, WEAK)
+        self.now["labour"][rows] = np.where(labour == NO_LABOUR, labour, np.maximum(labour, lasting))
+        stops = rows[(self.now["work_status"][rows] == AT_WORK) & (code <= _GRAVE_GRADE)]
+        day = first_day(happening.month) + 14
+        self.now["job_end_on"][stops] = np.maximum(day, self.now["job_start_on"][stops] + 1)
+        self.now["work_status"][stops], self.now["work_place"][stops] = OUT_OF_WORK, _NO_PLACE
+        self.now["monthly_wage_yuan"][stops] = np.nan
+        self._touch(rows, first_day(happening.month) + self._rng.integers(15, 28, len(rows)))
+
+    def _lose_guarantee(self, happening: Happening) -> None:
+        """Enter the pupil as out of school, or somebody of the household as without insurance."""
+        rng = self._rng
+        school = happening.member[happening.code == SCHOOLING]
+        self.now["school"][school] = 0
+        self.now["reason"][school] = rng.integers(1, 3, len(school))
+        homes = happening.household[happening.code == INSURANCE].tolist()
+        uninsured = [int(rng.choice(rows)) for rows in map(self._at_home, homes) if len(rows)]
+        self.now["med_insured"][uninsured] = False
+        rows = np.concatenate([school, np.array(uninsured, np.int64)])
+        self._touch(rows, self._days(happening.month, len(rows)))
 
     def _regain_guarantee(self, happening: Happening) -> None:
-        members = self.scene.population.members
-        for place, row in enumerate(happening.household.tolist()):
-            inside = np.arange(*np.searchsorted(members.household, [row, row + 1]))
-            if happening.slot[place] == SCHOOLING:
+        month = happening.month
+        for household, which in zip(happening.household.tolist(), happening.code.tolist(), strict=True):
+            inside = self._at_home(household)
+            if which == SCHOOLING:
                 rows = inside[np.isin(self.now["reason"][inside], (1, 2))]
-                school = school_of(members.age(happening.month)[rows], members.education[rows])
+                age = (month - self.now["birth_month"][rows]) // 12
+                school = school_of(age, self._members.ends_school[rows])
                 self.now["school"][rows] = school
-                self.now["reason"][rows] = np.where(school == 0, NOT_SCHOOL_REASONS.index("已毕业"), 0)
-            elif happening.slot[place] == INSURANCE:
+                self.now["reason"][rows] = np.where(school == 0, _GRADUATED, 0)
+            elif which == INSURANCE:
                 rows = inside[~self.now["med_insured"][inside]]
                 self.now["med_insured"][rows] = True
             else:
                 continue
-            self._touch(rows, self._days(happening.month, len(rows)))
+            self._touch(rows, self._days(month, len(rows)))
 
     def _change_school(self, month: int) -> None:
-        members = self.scene.population.members
-        school = school_of(members.age(month), members.education)
+        """In September pupils move up, and whoever leaves school is entered as able to work."""
+        age = self._age(month)
+        school = school_of(age, self._members.ends_school)
         dropped = np.isin(self.now["reason"], (1, 2))
-        rows = np.flatnonzero((school != self.now["school"]) & ~dropped)
+        rows = np.flatnonzero((school != self.now["school"]) & ~dropped & self.now["is_present"])
+        reached = education_of(self.now["school"][rows], self.now["education"][rows])
+        self.now["education"][rows] = reached
         self.now["school"][rows] = school[rows]
-        young = members.age(month)[rows] < 25
-        done = (school[rows] == 0) & young
-        self.now["reason"][rows] = np.where(done, NOT_SCHOOL_REASONS.index("已毕业"), 0)
-        grown = rows[(school[rows] == 0) & (self.now["labour"][rows] == NO_LABOUR)]
-        self.now["labour"][grown[self.now["disability"][grown] == 0]] = LABOUR_SKILLS.index("普通劳动力")
+        over = (school[rows] == 0) & (age[rows] < 25)
+        self.now["reason"][rows] = np.where(over, _GRADUATED, 0)
+        grown = rows[over & (self.now["labour"][rows] == NO_LABOUR) & (self.now["disability"][rows] == 0)]
+        self.now["labour"][grown] = _PLAIN
+        alone = self.now["is_present"] & (age == _ALONE_FROM_AGE)
         self._touch(rows, np.full(len(rows), first_day(month)))
+        self._look_round(self._members.household[alone], month)
 
     def _set_dibao(self, households: list[int], gets: bool, month: int) -> None:
-        rows = np.flatnonzero(np.isin(self.scene.population.members.household, households))
+        rows = np.flatnonzero(np.isin(self._members.household, households) & self.now["is_present"])
         self.now["on_dibao"][rows] = gets
         self._touch(rows, np.full(len(rows), first_day(month) + 27))
 
@@ -294,8 +357,9 @@ class People:
         rows = np.array(sorted(self._changed), np.int64)
         days = np.array([self._changed[row] for row in rows.tolist()], np.int64)
         median = self.scene.scenario.reporting.event_delay_days * _WORK_DELAY_FACTOR
-        recorded = np.maximum(days + draw_delays(median, len(rows), self._rng), self._recorded[rows] + 1)
-        self._recorded[rows] = recorded
+        code = self._members.identity[rows]
+        recorded = np.maximum(days + draw_delays(median, len(rows), self._rng), self._recorded[code] + 1)
+        self._recorded[code] = recorded
         self._versions.append((rows, recorded, self._copy(rows)))
 
     def frame(self) -> pl.DataFrame:
@@ -303,75 +367,11 @@ class People:
         rows = np.concatenate([version[0] for version in self._versions])
         recorded = np.concatenate([version[1] for version in self._versions])
         now = {name: np.concatenate([version[2][name] for version in self._versions]) for name in self.now}
-        ledger = Ledger("member")
-        ledger.add(len(rows), {**self._fixed(rows), **_decoded(now), "recorded_on": recorded})
-        frame = ledger.frame().with_columns(_health(now, self.scene.population.members.has_chronic[rows]))
-        return canonical("member", frame.sort("member_id", "recorded_on"))
-
-    def _fixed(self, rows: Ints) -> dict[str, object]:
-        """Return what never changes, for the members of ``rows``."""
-        scene, p = self.scene, self.scene.population
-        members, rng, n = p.members, scene.rng(7), len(p.members.household)
-        age, home = members.age(scene.start), members.household
-        alone = (p.n_person == 1)[home] & (age >= 65)
-        away = (p.job == MIGRANT).any(axis=0)[home] & (age < 16)
-        chronic = np.where(members.has_chronic, rng.choice(5, size=n, p=[0.35, 0.4, 0.17, 0.02, 0.06]), 0)
-        insured_old = rng.random(n) < np.interp(age, [16, 18, 35, 60], [0, 0.55, 0.8, 0.97])
-        frame: dict[str, object] = {
-            "member_id": scene.member_ids,
-            "household_id": scene.household_ids.gather(home),
-            "scheme_version": SCHEME_VERSION,
-            "birth_month": np.array([first_day(m) for m in members.birth_month.tolist()], np.int64),
-            "sex": decode(("女", "男"), members.is_male.astype(np.int64)),
-            "relation": decode(RELATIONS, members.relation),
-            "is_present": True,
-            "education": decode(EDUCATIONS, members.education),
-            "chronic4": decode(CHRONIC_KINDS, chronic),
-            "family_doctor": (rng.random(n) < np.where(members.has_chronic, 0.85, 0.6)),
-            "adl_dependent": (members.labour == LOST) & (rng.random(n) < np.where(age >= 75, 0.25, 0.12)),
-            "left_behind_child": away & (rng.random(n) < 0.35),
-            "child_difficulty": (age < 16) & (rng.random(n) < 0.02),
-            "orphan_defacto": (age < 16) & (rng.random(n) < 0.004),
-            "elder_alone": alone,
-            "liang_hou_sheng": False,
-            "premium_subsidised": p.is_lifted[home],
-            "critical_insured": True,
-            "pension_insured": insured_old,
-            "pension_proxy_paid": p.is_lifted[home] & (members.disability > 0) & insured_old,
-            "on_tekun": p.is_tekun[home],
-            "chronic_managed": pl.Series(np.where(chronic > 0, rng.random(n) < 0.85, -1)).replace(-1, None),
+        texts = {
+            "school_status": (SCHOOLS, now["school"]),
+            "not_school_reason": (NOT_SCHOOL_REASONS, now["reason"]),
         }
-        return {
-            name: values.gather(rows) if isinstance(values, pl.Series) else _taken(values, rows)
-            for name, values in frame.items()
-        }
-
-
-def _taken(values: object, rows: Ints) -> object:
-    return values[rows] if isinstance(values, np.ndarray) else values
-
-
-def _decoded(now: dict[str, np.ndarray]) -> dict[str, object]:
-    return {
-        "school_status": decode(SCHOOLS, now["school"]),
-        "not_school_reason": decode(NOT_SCHOOL_REASONS, now["reason"]),
-        "disease30_code": decode(DISEASES, now["disease"]),
-        "disability_grade": pl.Series(now["disability"]).replace(0, None),
-        "labour_skill": decode(LABOUR_SKILLS, now["labour"]),
-        "med_insured": now["med_insured"],
-        "on_dibao": now["on_dibao"],
-        "work_status": decode(WORK_STATUSES, now["work_status"]),
-        "work_place": decode(WORK_PLACES, now["work_place"]),
-        "monthly_wage_yuan": now["monthly_wage_yuan"],
-        **{name: now[name] for name in _DATES},
-    }
-
-
-def _health(now: dict[str, np.ndarray], has_chronic: np.ndarray) -> pl.Series:
-    """Return health status as a list of coded values; ``健康`` where nothing else is said."""
-    code = has_chronic * 1 + now["is_ill"] * 2 + (now["disability"] > 0) * 4
-    texts = []
-    for number in range(8):
-        parts = [text for bit, text in enumerate(("长期慢性病", "患有大病", "残疾")) if number >> bit & 1]
-        texts.append("、".join(parts) or "健康")
-    return decode(tuple(texts), code.astype(np.int64)).rename("health_status")
+        texts["disease30_code"] = (DISEASES, now["disease"])
+        return member_frame(
+            rows, recorded, now, texts, fixed_cells(self.scene, rows), self._members.has_chronic
+        )

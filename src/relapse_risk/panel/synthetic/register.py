@@ -35,6 +35,7 @@ _CAUSES = {
     "post_end": "因务工就业不稳",
     "disaster": "因自然灾害",
     "farm_failure": "因产业项目失败",
+    "disabled": "因残",
 }
 _GUARANTEE_CAUSES = ("因学", "因病", "因安全住房", "因安全饮水")
 _CAUSE_MONTHS = 9
@@ -99,10 +100,11 @@ def keep_register(scene: Scene) -> Register:
             household = int(rows[place])
             causes = _causes(recent.get(household, []), scene, household, month)
             open_spells[household] = Spell(
-                household, int(decided.slot[place]), month, int(county_on[place]), causes
+                household, int(decided.code[place]), month, int(county_on[place]), causes
             )
         cleared = scene.happened(month, "cleared").household
         closed += _clear(ledger, scene, open_spells, cleared, month, rng)
+        discovered[scene.happened(month, "dissolved").household] = NO_DAY
         noticed = scene.happened(month, "noticed").household
         discovered[noticed] = first_day(month) + rng.integers(0, 28, len(noticed))
     _record_open_cases(ledger, scene, discovered, rng)
@@ -140,14 +142,15 @@ def _remember(recent: dict[int, list[tuple[int, str]]], scene: Scene, month: int
         for household in scene.happened(month, kind).household.tolist():
             recent.setdefault(household, []).append((month, cause))
     failed = scene.happened(month, "guarantee_failed")
-    for household, which in zip(failed.household.tolist(), failed.slot.tolist(), strict=True):
+    for household, which in zip(failed.household.tolist(), failed.code.tolist(), strict=True):
         recent.setdefault(household, []).append((month, _GUARANTEE_CAUSES[which]))
 
 
 def _causes(noted: list[tuple[int, str]], scene: Scene, household: int, month: int) -> str:
     p = scene.population
     causes = {cause for when, cause in noted if month - when <= _CAUSE_MONTHS}
-    rows = slice(*np.searchsorted(p.members.household, [household, household + 1]))
+    rows = np.arange(*np.searchsorted(p.members.household, [household, household + 1]))
+    rows = rows[p.members.is_core[rows]]
     if np.isin(p.members.disability[rows], (1, 2)).any():
         causes.add(RISK_TYPES[_DISABLED])
     elif not causes and p.members.has_chronic[rows].any():

@@ -16,15 +16,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.panel.synthetic.history import History
-from relapse_risk.panel.synthetic.population import Population, Villages
+from relapse_risk.panel.synthetic.population import Population
 from relapse_risk.panel.synthetic.scenario import Scenario
-from relapse_risk.panel.synthetic.state import Happening, World
+from relapse_risk.panel.synthetic.state import Happening
+from relapse_risk.panel.synthetic.villages import Villages
+from relapse_risk.panel.synthetic.world import World
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.windows import month_index
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+_NONE = np.zeros(0, np.int64)
 NO_DAY = np.iinfo(np.int32).min
 COUNTY_CODE_FIRST = 139901
 SCHEME_VERSION = "2021-2025"
@@ -110,10 +113,10 @@ class Scene:
 
     @cached_property
     def member_ids(self) -> pl.Series:
-        """20-digit member codes: the household's and two digits."""
+        """20-digit member codes: the household's and two digits; who founds a household keeps the old one."""
         members = self.population.members
         number = pl.Series(members.position + 1).cast(pl.String).str.zfill(2)
-        return self.household_ids.gather(members.household) + number
+        return (self.household_ids.gather(members.household) + number).gather(members.identity)
 
     @cached_property
     def by_month(self) -> Mapping[int, Mapping[str, Happening]]:
@@ -128,7 +131,7 @@ class Scene:
     def happened(self, month: int, kind: str) -> Happening:
         """Return what of a kind happened in a month; without rows where nothing did."""
         return self.by_month.get(month, {}).get(kind) or Happening(
-            kind, month, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+            kind, month, _NONE, _NONE, _NONE, np.zeros(0)
         )
 
     def rng(self, purpose: int) -> np.random.Generator:
@@ -141,7 +144,8 @@ def _join(parts: list[Happening]) -> Happening:
         parts[0].kind,
         parts[0].month,
         np.concatenate([part.household for part in parts]),
-        np.concatenate([part.slot for part in parts]),
+        np.concatenate([part.member for part in parts]),
+        np.concatenate([part.code for part in parts]),
         np.concatenate([part.value for part in parts]),
     )
 

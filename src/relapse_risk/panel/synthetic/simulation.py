@@ -22,8 +22,8 @@ from relapse_risk.panel.synthetic.register import POOR, keep_register
 from relapse_risk.panel.synthetic.scenario import Scenario
 from relapse_risk.panel.synthetic.scene import Scene, household_codes
 from relapse_risk.panel.synthetic.snapshots import overdue_loans, snapshot_households
-from relapse_risk.panel.synthetic.state import World
 from relapse_risk.panel.synthetic.truth import Truth
+from relapse_risk.panel.synthetic.world import World
 from relapse_risk.panel.tables import TABLES
 from relapse_risk.windows import month_end, month_index
 
@@ -143,7 +143,8 @@ def _write_down(scene: Scene) -> dict[str, pl.DataFrame]:
     people = People(scene, register)
     events = Events(scene, people)
     for month in range(scene.start, scene.start + scene.months):
-        events.record(month, people.live(month))
+        people.live(month)
+        events.record(month)
     frames = {
         "household": snapshot_households(scene, register, overdue),
         "member": people.frame(),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from relapse_risk.panel.synthetic.history import FAR
+from relapse_risk.panel.synthetic.members import NOBODY
 from relapse_risk.panel.synthetic.population import GRAIN, NO_JOB, POST
 from relapse_risk.panel.synthetic.register import POOR, SEVERE, Register, Spell
 from relapse_risk.panel.synthetic.scene import (
@@ -20,6 +22,7 @@ from relapse_risk.panel.synthetic.scene import (
     decode,
     draw_delays,
     first_day,
+    last_day,
     place_within_township,
     township_codes,
     village_codes,
@@ -42,6 +45,7 @@ _CHANGING: dict[str, type[pl.DataType]] = {
     "clear_mode": pl.String,
     "lowincome_class": pl.String,
     "loan_overdue_days": pl.Int64,
+    "all_no_labour": pl.Boolean,
 }
 
 
@@ -62,6 +66,9 @@ def snapshot_households(scene: Scene, register: Register, overdue: Mapping[int, 
     dated += [(spell.cleared_on, "out", spell) for spell in register.spells if spell.cleared_on != NO_DAY]
     dated += [(day + 30, "overdue", row) for row, day in overdue.items()]
     dated += [(day + 30 + _OVERDUE_DAYS, "repaid", row) for row, day in overdue.items()]
+    dated += _changes_of_labour(scene)
+    begun = _first_recorded(scene)
+    base = base.with_columns(_days("recorded_on", begun), _predecessors(scene))
     last_recorded: dict[int, int] = {}
     delays = draw_delays(scene.scenario.reporting.register_delay_days, len(dated), rng)
     dated.sort(key=lambda change: (change[0], change[1]))
@@ -69,20 +76,59 @@ def snapshot_households(scene: Scene, register: Register, overdue: Mapping[int, 
         row = subject.household if isinstance(subject, Spell) else subject
         now = lasting.setdefault(row, {})
         now.update(_change(scene, what, subject, _STANDING_AID[standing[row]]))
-        recorded = max(day + delay, last_recorded.get(row, first_day(scene.start)) + 1)
+        recorded = max(day + delay, last_recorded.get(row, int(begun[row])) + 1)
         if day < first_day(scene.start):
             recorded = first_day(scene.start)
         last_recorded[row] = recorded
         changes.append({"row": row, "recorded_on": recorded, **now})
     versions = _overlay(base, changes)
+    ever = scene.household_ids.filter(pl.Series(begun != NO_DAY)).implode()
+    versions = versions.filter(pl.col("household_id").is_in(ever))
     return canonical("household", versions.sort("household_id", "recorded_on"))
+
+
+def _days(name: str, days: Ints) -> pl.Series:
+    return pl.Series(name, days).cast(pl.Int32).replace(NO_DAY, None).cast(pl.Date)
+
+
+def _first_recorded(scene: Scene) -> Ints:
+    """Return the day each household is first recorded; ``NO_DAY`` for those never founded."""
+    begins, recorded = scene.history.begins, np.full(scene.population.n, NO_DAY, np.int64)
+    recorded[scene.population.is_founded] = first_day(scene.start)
+    rows = np.flatnonzero((begins != FAR) & ~scene.population.is_founded)
+    delays = draw_delays(2 * scene.scenario.reporting.register_delay_days, len(rows), scene.rng(12))
+    recorded[rows] = [first_day(month) + 28 for month in begins[rows].tolist()]
+    recorded[rows] += delays
+    return recorded
+
+
+def _predecessors(scene: Scene) -> pl.Series:
+    """Return the household that each one split off from; nothing for most."""
+    p = scene.population
+    parents = np.where(p.heir == NOBODY, NOBODY, p.members.household[p.heir])
+    codes = scene.household_ids.gather(np.maximum(parents, 0))
+    split = pl.Series(parents != NOBODY)
+    return pl.select(pl.when(split).then(codes)).to_series().rename("predecessor_id")
+
+
+def _changes_of_labour(scene: Scene) -> list[tuple[int, str, int]]:
+    """Return when households came to be without anybody able to work, or ceased to be."""
+    history = scene.history
+    changes: list[tuple[int, str, int]] = []
+    before = history.initial.labour_n[0] == 0
+    for month, persons, labour_n in zip(history.period_ends, history.n_person, history.labour_n, strict=True):
+        now = np.where(persons > 0, labour_n <= 0, before)
+        rows = np.flatnonzero((now != before) & history.lives(month)).tolist()
+        changes += [(last_day(month), "no_labour" if now[row] else "labour", row) for row in rows]
+        before = now
+    return changes
 
 
 def has_loan(scene: Scene) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return which households have a small loan, shape ``(n_households,)``."""
     p = scene.population
     chance = _LOAN_SHARE * np.where(p.produce == GRAIN, 0.6, 1.8) * (p.labour_n > 0)
-    return scene.rng(4).random(p.n) < chance
+    return (scene.rng(4).random(p.n) < chance) & p.is_founded
 
 
 def overdue_loans(scene: Scene) -> dict[int, int]:
@@ -168,6 +214,8 @@ def _person(letter: str, place: pl.Series, has: pl.Series) -> pl.Series:
 
 def _change(scene: Scene, what: str, subject: Spell | int, standing: str) -> dict[str, object]:
     if not isinstance(subject, Spell):
+        if what in ("labour", "no_labour"):
+            return {"all_no_labour": what == "no_labour"}
         return {"loan_overdue_days": 30 if what == "overdue" else 0}
     if what == "out":
         return {
@@ -204,10 +252,11 @@ def _overlay(base: pl.DataFrame, changes: list[dict[str, object]]) -> pl.DataFra
     changed = changed.with_columns(dates).with_columns(
         pl.col("monitor_category").fill_null("非监测"), pl.col("loan_overdue_days").fill_null(0)
     )
-    kept = [name for name in base.columns if name not in _CHANGING or name == "lowincome_class"]
-    rows = base.select(kept)[changed["row"].to_list()]
-    later = pl.concat(
-        [rows.rename({"lowincome_class": "_before"}), changed.drop("row")], how="horizontal"
-    ).with_columns(pl.col("lowincome_class").fill_null(pl.col("_before")))
+    standing = ("lowincome_class", "all_no_labour")
+    kept = [name for name in base.columns if name not in _CHANGING or name in standing]
+    rows = base.select(kept)[changed["row"].to_list()].rename({name: f"_{name}" for name in standing})
+    later = pl.concat([rows, changed.drop("row")], how="horizontal").with_columns(
+        pl.col(name).fill_null(pl.col(f"_{name}")) for name in standing
+    )
     both = pl.concat([base, later.select(base.columns)])
     return both.unique(["household_id", "recorded_on"], keep="last", maintain_order=True)

@@ -12,8 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ConfigurationError
-from relapse_risk.panel.synthetic.state import State, World, is_failing
+from relapse_risk.panel.synthetic.state import State, is_failing
 from relapse_risk.panel.synthetic.step import step
+from relapse_risk.panel.synthetic.world import World
 from relapse_risk.windows import month_end, month_index
 
 HORIZONS_MONTHS = (3, 6, 12)
@@ -35,7 +36,9 @@ class Truth:
         ``household_id``, ``as_of_date``, ``horizon_months`` (3, 6, 12), ``risk``: share of simulated
         futures, given the household's complete state at the end of the last month that ended on or before
         the as-of date, in which it fails at some period end within the horizon. For a household that
-        already fails it is the chance of being found failing (again or still).
+        already fails it is the chance of being found failing (again or still). Futures hold births, deaths,
+        marriages and moves as history does. Shifts of the scenario are known up to the as-of date, and
+        thought to stay as they were then. Every household that was ever founded by then has a row.
     hazard : polars.DataFrame
         ``household_id``, ``month`` (first day of the last month of a period), ``hazard``: share of
         simulated futures in which the household fails at the end of the next period, given its complete
@@ -46,7 +49,7 @@ class Truth:
         one before.
     status : polars.DataFrame
         ``household_id``, ``month``, ``ref_income_to_line`` (true, ratio), ``is_failing``: every household
-        at every period end that has twelve months behind it.
+        at every period end that has twelve simulated months behind it, all of which it lived through.
     """
 
     oracle: pl.DataFrame
@@ -76,7 +79,7 @@ def simulate_risk(
     ndarray, shape (len(horizons), n_households)
         Higher means riskier; never falls with the horizon.
     """
-    n = world.population.n
+    n, world = world.population.n, world.as_known_at(month)
     chunk = max(1, min(n_paths, _ROWS_AT_ONCE // n))
     counts = np.zeros((len(horizons), n))
     every = world.scenario.observation_months
@@ -96,8 +99,11 @@ def simulate_risk(
     return counts / n_paths
 
 
-def risk_frame(household_ids: pl.Series, as_of_date: date, risks: NDArray[np.float64]) -> pl.DataFrame:
-    """Return one as-of date's part of ``Truth.oracle``, sorted by household and horizon."""
+def risk_frame(
+    household_ids: pl.Series, as_of_date: date, risks: NDArray[np.float64], begun: NDArray[np.bool_]
+) -> pl.DataFrame:
+    """Return one as-of date's part of ``Truth.oracle``, for the households begun by then."""
+    household_ids, risks = household_ids.filter(pl.Series(begun)), risks[:, begun]
     n, k = len(household_ids), len(HORIZONS_MONTHS)
     return pl.DataFrame(
         {
