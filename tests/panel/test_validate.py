@@ -253,14 +253,21 @@ def test_warnings_are_counted_and_the_rows_kept(judge, export, household_row, ob
     assert panel.tables["observation"].height == 9
 
 
-def test_the_account_of_rows_is_checked(judge, monkeypatch) -> None:
-    """A row that gets lost on the way stops the ingest."""
+@pytest.mark.parametrize("is_too_many", [True, False], ids=["one too many", "one lost"])
+def test_the_account_of_rows_is_checked(judge, monkeypatch, is_too_many) -> None:
+    """A row that gets lost on the way, or comes twice, stops the ingest."""
     from relapse_risk.panel import validate as module
 
-    keep = module._fresh_rows
-    monkeypatch.setattr(
-        module, "_fresh_rows", lambda *args: (pl.concat([keep(*args)[0]] * 2), keep(*args)[1])
-    )
+    keep = module.settle_rows
+
+    def settle(*args: object) -> tuple[pl.DataFrame, pl.DataFrame]:
+        new, conflicting = keep(*args)
+        return new.vstack(new) if is_too_many else new, conflicting
+
+    monkeypatch.setattr(module, "settle_rows", settle)
+    if not is_too_many:
+        parts = module.Spill.parts
+        monkeypatch.setattr(module.Spill, "parts", lambda self: (rows[1:] for rows in parts(self)))
     with pytest.raises(DataError) as caught:
         judge()
     assert caught.value.code == "RR190"

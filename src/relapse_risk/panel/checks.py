@@ -165,15 +165,16 @@ def _parts_and_wholes(table: Table) -> Iterator[Check]:
         yield Check(Reason.PART_ABOVE_WHOLE, table.by_name[parts[0]], known, names)
 
 
-def members_differ(observations: pl.DataFrame, members: pl.DataFrame) -> int:
-    """Return how many households report 2 persons more or fewer than their members present."""
-    latest = observations.sort("period_end", maintain_order=True).unique("household_id", keep="last")
-    present = (
-        members.sort("recorded_on", maintain_order=True)
-        .unique("member_id", keep="last")
-        .filter(pl.col("is_present").fill_null(value=True))
-        .group_by("household_id")
-        .agg(pl.len().cast(pl.Float64).alias("members"))
-    )
-    both = latest.join(present, on="household_id")
+def members_differ(observations: pl.DataFrame, present: pl.DataFrame) -> int:
+    """Return how many households report 2 persons more or fewer than their members present.
+
+    Parameters
+    ----------
+    observations : polars.DataFrame
+        All rows of some households, with their hash ``household``; the latest period counts.
+    present : polars.DataFrame
+        Hash of each household and its number of members.
+    """
+    latest = observations.sort("period_end", maintain_order=True).unique("household", keep="last")
+    both = latest.join(present, on="household")
     return both.filter((pl.col("n_person") - pl.col("members")).abs() >= 2).height

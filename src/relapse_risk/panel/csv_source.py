@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ from relapse_risk.panel.raw import EXCESS_CELLS, ROW_NUMBER, normalise_header
 
 _DELIMITERS = (",", ";", "\t")
 _CHUNK_BYTES = 4 << 20
+_BLOCK_BYTES = 64 << 20
 _SAMPLE_BYTES = 1 << 18
 _HEADER_WITHIN_ROWS = 30
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -29,8 +31,10 @@ class _Layout:
     lines_before_data: int
 
 
-def read_csv(path: Path, wanted: Collection[str]) -> tuple[tuple[str, ...], pl.DataFrame]:
-    """Return the headers and the rows of a delimited text file, every value as text.
+def read_csv(
+    path: Path, wanted: Collection[str]
+) -> tuple[tuple[str, ...], Callable[[], Iterator[pl.DataFrame]]]:
+    """Return the headers of a delimited text file, and what reads its rows, block by block and as text.
 
     Parameters
     ----------
@@ -48,13 +52,60 @@ def read_csv(path: Path, wanted: Collection[str]) -> tuple[tuple[str, ...], pl.D
         sample = stream.read(_SAMPLE_BYTES)
     layout = _find_layout(path.name, sample, wanted)
     is_old_mac = "\r" in sample and "\n" not in sample
-    source: Path | io.BytesIO = path
-    if encoding not in ("utf-8", "utf-8-sig") or is_old_mac:
-        source = io.BytesIO(_transcode(path, encoding, is_old_mac=is_old_mac))
-    frame = _read_fast(source, layout)
-    if frame is None:
-        frame = _read_carefully(path, encoding, layout)
-    return layout.headers, number_rows(frame, first=layout.header_row + 1)
+    return layout.headers, partial(_blocks_of_rows, path, encoding, layout, is_old_mac=is_old_mac)
+
+
+def _blocks_of_rows(
+    path: Path, encoding: str, layout: _Layout, *, is_old_mac: bool
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of each block, at least one block, numbered as a spreadsheet does."""
+    row, line = layout.header_row + 1, 0
+    for number, block in enumerate(_blocks(_as_utf8(path, encoding, is_old_mac=is_old_mac))):
+        skipped = (layout.lines_before_data, layout.header_row) if number == 0 else (0, 0)
+        frame = _read_fast(block, layout, skipped[0])
+        if frame is None:
+            frame = _read_carefully(path.name, block.decode(), layout, skipped[1], line)
+        yield number_rows(frame, first=row)
+        row, line = row + frame.height, line + block.count(b"\n")
+
+
+def _as_utf8(path: Path, encoding: str, *, is_old_mac: bool) -> Iterator[bytes]:
+    """Yield the text in chunks of UTF-8, without a byte-order mark."""
+    if encoding in ("utf-8", "utf-8-sig") and not is_old_mac:
+        with path.open("rb") as stream:
+            if encoding == "utf-8-sig":
+                stream.seek(len(codecs.BOM_UTF8))
+            while chunk := stream.read(_BLOCK_BYTES):
+                yield chunk
+        return
+    for text in _decoded(path, encoding):
+        yield (text.replace("\r", "\n") if is_old_mac else text).encode()
+
+
+def _blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield whole records, some 64 MB at a time, at least one block: a break within quotes ends none."""
+    held = bytearray()
+    number = 0
+    for chunk in chunks:
+        held += chunk
+        if len(held) < _BLOCK_BYTES or (end := _last_end(held)) == 0:
+            continue
+        number += 1
+        yield bytes(held[:end])
+        del held[:end]
+    if held or not number:
+        yield bytes(held)
+
+
+def _last_end(held: bytearray) -> int:
+    """Return where the last whole record ends: behind a line break with an even number of quotes before."""
+    end = held.rfind(b"\n") + 1
+    odd = held.count(b'"', 0, end) % 2
+    while odd and end:
+        before = held.rfind(b"\n", 0, end - 1) + 1
+        odd ^= held.count(b'"', before, end) % 2
+        end = before
+    return end
 
 
 def detect_encoding(path: Path) -> str:
@@ -114,13 +165,6 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _transcode(path: Path, encoding: str, *, is_old_mac: bool) -> bytes:
-    buffer = io.BytesIO()
-    for text in _decoded(path, encoding):
-        buffer.write((text.replace("\r", "\n") if is_old_mac else text).encode())
-    return buffer.getvalue()
-
-
 def _find_layout(name: str, sample: str, wanted: Collection[str]) -> _Layout:
     best: _Layout | None = None
     most = (0, 0)
@@ -172,14 +216,14 @@ def _is_filled(name: str, frame: pl.DataFrame) -> pl.Expr:
     return (column.str.strip_chars() != "").fill_null(value=False)
 
 
-def _read_fast(source: Path | io.BytesIO, layout: _Layout) -> pl.DataFrame | None:
+def _read_fast(block: bytes, layout: _Layout, lines_before_data: int) -> pl.DataFrame | None:
     """Return the rows, or None where quotes or ragged rows need the careful reader."""
     names = [str(i) for i in range(len(layout.headers))]
     try:
         frame = pl.read_csv(
-            source,
+            block,
             has_header=False,
-            skip_lines=layout.lines_before_data,
+            skip_lines=lines_before_data,
             schema=dict.fromkeys(names, pl.String),
             separator=layout.delimiter,
             infer_schema=False,
@@ -192,25 +236,25 @@ def _read_fast(source: Path | io.BytesIO, layout: _Layout) -> pl.DataFrame | Non
     return None if traces else frame
 
 
-def _read_carefully(path: Path, encoding: str, layout: _Layout) -> pl.DataFrame:
+def _read_carefully(
+    name: str, text: str, layout: _Layout, rows_before_data: int, lines_before: int
+) -> pl.DataFrame:
     width = len(layout.headers)
     rows: list[list[str]] = []
     excess: list[str | None] = []
-    with path.open(encoding=encoding, newline="") as stream:
-        reader = csv.reader(stream, delimiter=layout.delimiter, strict=True)
-        try:
-            for number, row in enumerate(reader):
-                if number < layout.header_row:
-                    continue
-                rows.append([*row[:width], *[""] * (width - len(row))])
-                left_over = [cell for cell in row[width:] if cell.strip()]
-                excess.append("|".join(left_over) or None)
-        except csv.Error as error:
-            raise no_table(
-                path.name,
-                f"near line {reader.line_num} a quotation mark is not closed ({error})",
-                f"第{reader.line_num}行附近引号不成对",
-            ) from error
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, strict=True)
+    try:
+        for number, row in enumerate(reader):
+            if number < rows_before_data:
+                continue
+            rows.append([*row[:width], *[""] * (width - len(row))])
+            left_over = [cell for cell in row[width:] if cell.strip()]
+            excess.append("|".join(left_over) or None)
+    except csv.Error as error:
+        line = lines_before + reader.line_num
+        raise no_table(
+            name, f"near line {line} a quotation mark is not closed ({error})", f"第{line}行附近引号不成对"
+        ) from error
     columns = list(zip(*rows, strict=True)) if rows else [()] * width
     frame = pl.DataFrame({str(i): pl.Series(values, dtype=pl.String) for i, values in enumerate(columns)})
     if any(excess):

@@ -21,6 +21,7 @@ import polars as pl
 BUCKETS = 1 << 16
 COUNTY, BUCKET = "_county", "_bucket"
 PLACE = (COUNTY, BUCKET)
+PLACE_NUMBER = "_place"
 PLACED = {"household_id": pl.String, COUNTY: pl.String, BUCKET: pl.UInt16}
 _KIN = {"household_id": pl.String, "predecessor_id": pl.String}
 

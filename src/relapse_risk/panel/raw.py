@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -66,6 +66,8 @@ class Sheet:
 class RawTable:
     """The part of a sheet that fills one canonical table, still as text.
 
+    A large file is not held: its table has columns and no rows, and ``batches`` reads them.
+
     Attributes
     ----------
     frame : polars.DataFrame
@@ -76,6 +78,8 @@ class RawTable:
         Only the first row of every key counts.
     assumed : str
         How ``recorded_on`` was derived where the source does not say it; else empty.
+    reread : callable, optional
+        Reads a large file anew, a batch of rows at a time; each is such a table.
     """
 
     table: Table
@@ -85,6 +89,14 @@ class RawTable:
     unknown_columns: tuple[str, ...] = ()
     is_first_of_each: bool = False
     assumed: str = ""
+    reread: Callable[[], Iterator[RawTable]] | None = field(default=None, compare=False)
+
+    def batches(self) -> Iterator[RawTable]:
+        """Yield the rows in order, at least one batch, each of bounded size."""
+        if self.reread is None:
+            yield self
+        else:
+            yield from self.reread()
 
 
 @dataclass(frozen=True, slots=True)

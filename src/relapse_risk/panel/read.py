@@ -8,10 +8,13 @@ is allowed, so that a returned file (``监测记录_退回.csv``) is read as the
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -39,6 +42,7 @@ from relapse_risk.panel.schema import ITEM_SEPARATOR, Column, ColumnType, Need, 
 from relapse_risk.panel.tables import TABLES
 from relapse_risk.vocabulary import Bilingual
 
+_HELD_BYTES = 512 << 20
 SUFFIXES = (".csv", ".xlsx", ".parquet")
 
 _NOT_A_TABLE = Bilingual("文件名不是任何一张表的名称", "its name is not that of a table")
@@ -93,16 +97,16 @@ def read_exports(
         check_mapping(mapping)
     sources = [source] if isinstance(source, str | Path) else list(source)
     targets = _targets(mapping)
-    with tempfile.TemporaryDirectory(prefix="relapse-risk-") as spool:
-        files: list[Path | Spooled] = []
-        for number, each in enumerate(sources):
-            if is_database(each):
-                folder = Path(spool, str(number))
-                folder.mkdir()
-                files += spool_database(str(each), mapping, _is_stored_table, folder, on_progress)
-            else:
-                files += _list_files(Path(each))
-        return _read_files(files, targets, mapping, on_progress)
+    reading = _Reading(targets, mapping)
+    files: list[Path | Spooled] = []
+    for number, each in enumerate(sources):
+        if is_database(each):
+            folder = reading.spool() / str(number)
+            folder.mkdir()
+            files += spool_database(str(each), mapping, _is_stored_table, folder, on_progress)
+        else:
+            files += _list_files(Path(each))
+    return _read_files(files, reading, on_progress)
 
 
 def _is_stored_table(name: str) -> bool:
@@ -112,10 +116,7 @@ def _is_stored_table(name: str) -> bool:
 
 
 def _read_files(
-    files: Sequence[Path | Spooled],
-    targets: dict[str, _Target],
-    mapping: Mapping | None,
-    on_progress: OnProgress | None,
+    files: Sequence[Path | Spooled], reading: _Reading, on_progress: OnProgress | None
 ) -> RawTables:
     progress = Progress("read", len(files), on_progress)
     tables: list[RawTable] = []
@@ -123,7 +124,7 @@ def _read_files(
     problems: list[DataError] = []
     for file in files:
         try:
-            for found in _read_file(file, targets, mapping):
+            for found in reading.tables_in(file):
                 if isinstance(found, Ignored):
                     ignored.append(found)
                 else:
@@ -135,6 +136,7 @@ def _read_files(
         raise _joined(problems)
     if not tables:
         raise _nothing_read(len(files), ignored)
+    mapping = reading.mapping
     return RawTables(
         tuple(tables), tuple(ignored), mapping.extra if mapping else (), mapping.name if mapping else ""
     )
@@ -214,38 +216,82 @@ def _recognise(name: str, targets: dict[str, _Target]) -> _Target | None:
     return None
 
 
-def _read_file(
-    file: Path | Spooled, targets: dict[str, _Target], mapping: Mapping | None
-) -> Iterator[RawTable | Ignored]:
-    if isinstance(file, Spooled):
-        headers, frame = workbook.read_parquet(file.path)
-        own = Sheet(file.name, _source_file(file.path, file.name), headers, frame)
-        yield from _tables_of(own, targets[_normalise_name(file.stem)], mapping)
-        return
-    path, suffix = file, file.suffix.lower()
-    if suffix not in SUFFIXES:
-        yield Ignored(path.name, _NOT_READ)
-        return
-    for sheet_name, target in _parts(path, targets):
-        name = f"{path.name}[{sheet_name}]" if sheet_name else path.name
-        if target is None or (target.table is not None and not target.table.is_stored):
-            yield Ignored(name, _CONTACT if target else _NOT_A_TABLE)
-            continue
-        if sheet_name:
-            headers, frame = workbook.read_sheet(path, sheet_name, target.wanted)
-        elif suffix == ".parquet":
-            headers, frame = workbook.read_parquet(path)
-        else:
-            headers, frame = read_csv(path, target.wanted)
-        headers, frame = _without_returned_excess(headers, frame)
-        sheet = Sheet(name, _source_file(path, path.name), headers, frame)
-        yield from _tables_of(sheet, target, mapping)
+_Rows = tuple[tuple[str, ...], Callable[[], Iterator[pl.DataFrame]]]
 
 
-def _tables_of(sheet: Sheet, target: _Target, mapping: Mapping | None) -> list[RawTable]:
-    if target.table is not None:
-        return [_canonical_table(sheet, target.table)]
-    return map_sheet(sheet, mapping, target.name) if mapping is not None else []
+@dataclass
+class _Reading:
+    """One call of :func:`read_exports`: what is looked for, and how much is still held in memory.
+
+    What is not held is read again when it is needed; so what a database gave stays on disk as long as some
+    table refers to it.
+    """
+
+    targets: dict[str, _Target]
+    mapping: Mapping | None
+    left_bytes: float = field(default_factory=lambda: _HELD_BYTES)
+    spooled: Path | None = None
+
+    def spool(self) -> Path:
+        """Return a folder that lives as long as this object."""
+        if self.spooled is None:
+            self.spooled = Path(tempfile.mkdtemp(prefix="relapse-risk-"))
+            weakref.finalize(self, shutil.rmtree, self.spooled, ignore_errors=True)
+        return self.spooled
+
+    def tables_in(self, file: Path | Spooled) -> Iterator[RawTable | Ignored]:
+        """Yield the tables of a file, and what of it was passed over."""
+        if isinstance(file, Spooled):
+            source, rows = _source_file(file.path, file.name), workbook.read_parquet(file.path)
+            yield from self._tables_of(file.name, source, rows, self.targets[_normalise_name(file.stem)])
+            return
+        if file.suffix.lower() not in SUFFIXES:
+            yield Ignored(file.name, _NOT_READ)
+            return
+        for sheet_name, target in _parts(file, self.targets):
+            name = f"{file.name}[{sheet_name}]" if sheet_name else file.name
+            if target is None or (target.table is not None and not target.table.is_stored):
+                yield Ignored(name, _CONTACT if target else _NOT_A_TABLE)
+                continue
+            source, rows = _source_file(file, file.name), _rows_of(file, sheet_name, target)
+            yield from self._tables_of(name, source, rows, target)
+
+    def _tables_of(self, name: str, source: SourceFile, rows: _Rows, target: _Target) -> Iterator[RawTable]:
+        headers, frames = rows
+
+        def batches() -> Iterator[list[RawTable]]:
+            for frame in frames():
+                sheet = Sheet(name, source, *_without_returned_excess(headers, frame))
+                yield self._canonical(sheet, target)
+
+        def reread(number: int) -> Iterator[RawTable]:
+            return (tables[number] for tables in batches())
+
+        every = batches()
+        first = next(every)
+        size = sum(raw.frame.estimated_size() for raw in first)
+        if next(every, None) is None and size <= self.left_bytes:
+            self.left_bytes -= size
+            yield from first
+            return
+        for number, raw in enumerate(first):
+            sheet = replace(raw.sheet, frame=raw.sheet.frame.clear())
+            yield replace(raw, sheet=sheet, frame=raw.frame.clear(), reread=partial(reread, number))
+
+    def _canonical(self, sheet: Sheet, target: _Target) -> list[RawTable]:
+        if target.table is not None:
+            return [_canonical_table(sheet, target.table)]
+        return map_sheet(sheet, self.mapping, target.name) if self.mapping is not None else []
+
+
+def _rows_of(path: Path, sheet_name: str, target: _Target) -> _Rows:
+    """Return the headers of a sheet, and what reads its rows from the first on, block by block."""
+    if sheet_name:
+        headers, frame = workbook.read_sheet(path, sheet_name, target.wanted)
+        return headers, lambda: iter([frame])
+    if path.suffix.lower() == ".parquet":
+        return workbook.read_parquet(path)
+    return read_csv(path, target.wanted)
 
 
 def _parts(path: Path, targets: dict[str, _Target]) -> list[tuple[str, _Target | None]]:

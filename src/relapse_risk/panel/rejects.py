@@ -21,7 +21,6 @@ from relapse_risk.panel.raw import EXCESS_CELLS, REASON_COLUMNS, ROW_NUMBER, Raw
 if TYPE_CHECKING:
     import pandas as pd
 
-POSITION = "position"
 FAILURES = {
     "table": pl.String,
     "file": pl.String,
@@ -119,44 +118,55 @@ def return_rows(failures: Sequence[tuple[RawTable, pl.DataFrame]]) -> tuple[Retu
     Parameters
     ----------
     failures : sequence of (RawTable, DataFrame)
-        For each raw table its failures: position in the sheet, code, zh, en. Several tables may have been
-        read from one sheet; a row that failed in any of them goes back once.
+        For each raw table its failures: row number, code, zh, en. Several tables may have been read from
+        one sheet; a row that failed in any of them goes back once.
     """
-    by_sheet: dict[str, tuple[Sheet, str, list[pl.DataFrame]]] = {}
+    by_sheet: dict[str, tuple[RawTable, list[pl.DataFrame]]] = {}
     for raw, frame in failures:
         if not frame.is_empty():
-            by_sheet.setdefault(raw.sheet.name, (raw.sheet, raw.returned_as, []))[2].append(frame)
+            by_sheet.setdefault(raw.sheet.name, (raw, []))[1].append(frame)
     taken: dict[str, int] = {}
     returned = []
-    for sheet, stem, frames in by_sheet.values():
+    for raw, frames in by_sheet.values():
+        stem = raw.returned_as
         taken[stem] = taken.get(stem, 0) + 1
         suffix = f"_{taken[stem]}" if taken[stem] > 1 else ""
-        returned.append(_returned_file(sheet, f"{stem}_退回{suffix}.csv", pl.concat(frames)))
+        returned.append(_returned_file(raw, f"{stem}_退回{suffix}.csv", pl.concat(frames)))
     return tuple(returned)
 
 
-def _returned_file(sheet: Sheet, name: str, failures: pl.DataFrame) -> ReturnedFile:
-    reasons = failures.group_by(POSITION, maintain_order=True).agg(
+def _returned_file(raw: RawTable, name: str, failures: pl.DataFrame) -> ReturnedFile:
+    reasons = failures.group_by(ROW_NUMBER, maintain_order=True).agg(
         pl.col("code").unique(maintain_order=True).str.join("、"),
         pl.col("zh").unique(maintain_order=True).str.join("；"),
         pl.col("en").unique(maintain_order=True).str.join("; "),
     )
-    kept = [
-        i for i, header in enumerate(sheet.headers) if header not in REASON_COLUMNS and header != EXCESS_CELLS
-    ]
-    headers = [sheet.headers[i] for i in kept]
+    passed_over = (*REASON_COLUMNS, EXCESS_CELLS)
+    kept = [i for i, header in enumerate(raw.sheet.headers) if header not in passed_over]
+    # A large file is read again for them.
+    parts = [_returned_rows(batch.sheet, kept, reasons) for batch in raw.batches()]
+    frame = pl.concat(parts, how="diagonal")
+    headers = [raw.sheet.headers[i] for i in kept]
+    order = [str(i) for i in kept]
+    if EXCESS_CELLS in frame.columns:
+        headers.append(EXCESS_CELLS)
+        order.append(EXCESS_CELLS)
+    return ReturnedFile(
+        name, (*headers, *REASON_COLUMNS), frame.select(*order, "file", ROW_NUMBER, "code", "zh", "en")
+    )
+
+
+def _returned_rows(sheet: Sheet, kept: Sequence[int], reasons: pl.DataFrame) -> pl.DataFrame:
     columns = [_kept_text(sheet.text(i)).alias(str(i)) for i in kept]
     if EXCESS_CELLS in sheet.frame.columns:
-        headers.append(EXCESS_CELLS)
         columns.append(pl.col(EXCESS_CELLS))
-    frame = (
-        sheet.frame.with_row_index(POSITION)
-        .join(reasons, on=POSITION, how="inner", maintain_order="left")
+    return (
+        sheet.frame.with_columns(pl.col(ROW_NUMBER).cast(pl.UInt32))
+        .join(reasons, on=ROW_NUMBER, how="inner", maintain_order="left")
         .select(
             *columns, pl.lit(sheet.name).alias("file"), pl.col(ROW_NUMBER).cast(pl.String), "code", "zh", "en"
         )
     )
-    return ReturnedFile(name, (*headers, *REASON_COLUMNS), frame)
 
 
 def _kept_text(text: pl.Expr) -> pl.Expr:

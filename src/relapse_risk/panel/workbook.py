@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from relapse_risk.panel.csv_source import find_header, no_header, no_table, number_rows
 
 _HEADER_WITHIN_ROWS = 30
+_SLICE_ROWS = 500_000
 # A spreadsheet keeps 15 digits of a number; the 16th on is lost.
 _LOSES_DIGITS = r"^\d{16,}$"
 
@@ -74,20 +75,29 @@ def _as_shown(texts: pl.Series, typed: pl.Series) -> pl.Series:
     return pl.Series(texts.name, shown, dtype=pl.String)
 
 
-def read_parquet(path: Path) -> tuple[tuple[str, ...], pl.DataFrame]:
-    """Return the column names and the rows of a Parquet file, in their own types.
+def read_parquet(path: Path) -> tuple[tuple[str, ...], Callable[[], Iterator[pl.DataFrame]]]:
+    """Return a Parquet file's column names, and what reads its rows, 500,000 at a time, in their own types.
 
     Raises
     ------
     DataError
         RR103 where the file is no Parquet.
     """
+    refusal = no_table(path.name, "it is not a Parquet file, or is damaged", "不是有效的 Parquet 文件")
     try:
-        frame = pl.read_parquet(path)
+        rows = pl.scan_parquet(path, glob=False)
+        headers = tuple(rows.collect_schema().names())
+        height = rows.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise no_table(
-            path.name, "it is not a Parquet file, or is damaged", "不是有效的 Parquet 文件"
-        ) from error
-    headers = tuple(frame.columns)
-    frame.columns = [str(i) for i in range(len(headers))]
-    return headers, number_rows(frame, first=1)
+        raise refusal from error
+
+    def slices() -> Iterator[pl.DataFrame]:
+        for first in range(0, max(height, 1), _SLICE_ROWS):
+            try:
+                frame = rows.slice(first, _SLICE_ROWS).collect()
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise refusal from error
+            frame.columns = [str(i) for i in range(len(headers))]
+            yield number_rows(frame, first=first + 1)
+
+    return headers, slices
