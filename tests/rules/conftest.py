@@ -70,6 +70,6 @@ def build(
     return FeatureMatrix(index, features, values.reshape(len(rows), len(features)), _parameters(given, day))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_matrix() -> MakeMatrix:
     return build

@@ -18,7 +18,7 @@ from relapse_risk.rules.catalog import RULES, list_rules
 from relapse_risk.rules.measures import measures_table
 from relapse_risk.rules.phrases import hit_phrases
 from relapse_risk.rules.spec import Rule
-from relapse_risk.scores import CANNOT_JUDGE, HIT, NO_HIT
+from relapse_risk.scores import CANNOT_JUDGE, HIT, NO_HIT, RuleHits
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.vocabulary import Language
 
@@ -445,15 +445,28 @@ def test_every_rule_has_its_cases() -> None:
     assert {code for code, *_ in LIMITS} | {"R36"} == set(CASES)
 
 
+@pytest.fixture(scope="module")
+def case_hits(make_matrix: MakeMatrix) -> RuleHits:
+    """All rows of all cases, three a rule, judged in one call."""
+    return apply_rules(make_matrix([case for cases in CASES.values() for case in cases]))
+
+
+@pytest.fixture(scope="module")
+def limit_hits(make_matrix: MakeMatrix) -> RuleHits:
+    """The rows of all limits, judged in one call."""
+    return apply_rules(make_matrix([values for _, values, _ in LIMITS]))
+
+
 @pytest.mark.parametrize("code", CASES)
-def test_hit_no_hit_and_cannot_judge(make_matrix: MakeMatrix, code: str) -> None:
-    states = apply_rules(make_matrix(CASES[code])).state(code)
-    assert states.tolist() == [HIT, NO_HIT, CANNOT_JUDGE]
+def test_hit_no_hit_and_cannot_judge(case_hits: RuleHits, code: str) -> None:
+    first = 3 * list(CASES).index(code)
+    assert case_hits.state(code)[first : first + 3].tolist() == [HIT, NO_HIT, CANNOT_JUDGE]
 
 
-@pytest.mark.parametrize(("code", "values", "expected"), LIMITS)
-def test_limit(make_matrix: MakeMatrix, code: str, values: Values, expected: int) -> None:
-    assert state_of(make_matrix, code, values) == expected
+@pytest.mark.parametrize("row", range(len(LIMITS)), ids=[f"{code}-{values}" for code, values, _ in LIMITS])
+def test_limit(limit_hits: RuleHits, row: int) -> None:
+    code, _, expected = LIMITS[row]
+    assert limit_hits.state(code)[row] == expected
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
