@@ -71,7 +71,7 @@ def lay_out(
     list_id: str,
     expires_on: date,
     rules: Sequence[Rule],
-    explain: Explain | None,
+    attributions: Attributions | None,
     language: Language,
 ) -> pl.DataFrame:
     """Return ``LIST_COLUMNS`` for chosen rows, in their order, staff columns blank.
@@ -87,12 +87,11 @@ def lay_out(
     list_id : str
     expires_on : date
     rules : sequence of Rule
-    explain : callable or None
-        From a matrix to the attributions of its rows.
+    attributions : Attributions or None
+        Of ``rows``, in their order; None without a model.
     language : {"zh", "en"}
     """
     matrix = county.matrix
-    attributions = None if explain is None or not len(rows) else explain(matrix.rows(rows))
     reasons = make_reasons(
         matrix, attributions, county.hits, rules, language, REASONS, rows=rows, bases=bases
     ).frame

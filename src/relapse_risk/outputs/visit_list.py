@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
-from numpy.typing import NDArray
 
 from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.explain.reasons import default_bases
 from relapse_risk.features.expression import feature
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.outputs.columns import with_headers
+from relapse_risk.outputs.details import RowDetails, detail_rows
 from relapse_risk.outputs.manifest import (
     rules_hash,
     sha256_of,
@@ -24,7 +24,7 @@ from relapse_risk.outputs.manifest import (
     unknown_parameters,
     unverified_thresholds,
 )
-from relapse_risk.outputs.rows import County, Explain, Positions, lay_out
+from relapse_risk.outputs.rows import County, Explain, lay_out
 from relapse_risk.outputs.standing import hits_since, only_date
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import summarise
@@ -32,7 +32,7 @@ from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.priority import TIERS, YELLOW, VisitSelection, plan_visits
 from relapse_risk.rules.spec import Rule
 from relapse_risk.scores import RiskScores, RuleHits
-from relapse_risk.vocabulary import Basis, Bilingual, Language
+from relapse_risk.vocabulary import Bilingual, Language
 from relapse_risk.windows import add_months
 
 _COUNTS = ("red", "orange", "yellow", "blue", "routine")
@@ -59,6 +59,8 @@ class ListSettings:
         Months after the as-of date until the list expires.
     is_per_township : bool
         Write each township's rows as files of their own, too.
+    has_page : bool
+        Write a page for the browser, too.
     """
 
     model_share: float = 0.2
@@ -67,6 +69,7 @@ class ListSettings:
     language: Language = "zh"
     valid_months: int = 1
     is_per_township: bool = False
+    has_page: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class CountyList:
     audit_seed : int
     messages : tuple of Bilingual
         What must be said loudly.
+    details : RowDetails or None
+        What the county page says of the rows, listed ones first; None where there is no page.
     """
 
     county_code: str
@@ -95,6 +100,7 @@ class CountyList:
     audit: pl.DataFrame
     audit_seed: int
     messages: tuple[Bilingual, ...] = ()
+    details: RowDetails | None = None
 
     def summary_lines(self, language: Language) -> list[str]:
         """Return the list in a few words, and every message."""
@@ -133,6 +139,8 @@ class VisitList:
         Dated parameters in use that nobody verified.
     unknown_parameters : tuple of str
         Dated parameters that are needed and have no value.
+    rules : tuple of Rule
+        Those that were applied.
     """
 
     as_of_date: date
@@ -143,6 +151,7 @@ class VisitList:
     rule_counts: tuple[Mapping[str, object], ...]
     unverified: tuple[Mapping[str, Any], ...]
     unknown_parameters: tuple[str, ...]
+    rules: tuple[Rule, ...] = RULES
 
     def __len__(self) -> int:
         return sum(county.listed.height for county in self.counties)
@@ -249,6 +258,7 @@ def make_visit_list(
         rule_counts=tuple(summarise(hits, rules).to_dicts()),
         unverified=unverified_thresholds(matrix, rules),
         unknown_parameters=unknown_parameters(matrix, rules),
+        rules=tuple(rules),
     )
 
 
@@ -287,19 +297,31 @@ def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
     waiting = selection.waiting
     bases = default_bases(county.matrix, county.hits, plan.rules, waiting, county.ranking is not None)
 
-    def lay(rows: Positions, tiers: NDArray[np.int8], why: Sequence[tuple[Basis, ...]]) -> pl.DataFrame:
+    shown = np.concatenate([selection.order, waiting])
+    tiers = np.concatenate([selection.tiers, np.full(len(waiting), YELLOW, dtype=np.int8)])
+    why = [*selection.basis, *bases]
+    attributions = None if plan.explain is None or not len(shown) else plan.explain(county.matrix.rows(shown))
+
+    def lay(language: Language) -> pl.DataFrame:
         return lay_out(
             county,
-            rows,
+            shown,
             tiers,
             why,
             list_id=list_id,
             expires_on=plan.expires_on,
             rules=plan.rules,
-            explain=plan.explain,
-            language=plan.settings.language,
+            attributions=attributions,
+            language=language,
         )
 
+    n_listed, language = len(selection.order), plan.settings.language
+    languages: tuple[Language, ...] = ("zh", "en") if plan.settings.has_page else (language,)
+    laid = {spoken: lay(spoken) for spoken in languages}
+    rows = laid[language]
+    details = None
+    if plan.settings.has_page:
+        details = detail_rows(county, shown, laid["zh"], laid["en"], plan.rules, attributions)
     is_audit = selection.is_audit
     audit = {
         "rank": np.flatnonzero(is_audit) + 1,
@@ -310,13 +332,18 @@ def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
         county_code=county.code,
         county_name=county.name,
         list_id=list_id,
-        listed=lay(selection.order, selection.tiers, selection.basis),
-        waiting=lay(waiting, np.full(len(waiting), YELLOW, dtype=np.int8), bases),
+        listed=rows[:n_listed],
+        waiting=_ranked_anew(rows[n_listed:]),
         counts=selection.counts,
         audit=pl.DataFrame(audit),
         audit_seed=seed,
         messages=_messages(county.name, selection),
+        details=details,
     )
+
+
+def _ranked_anew(waiting: pl.DataFrame) -> pl.DataFrame:
+    return waiting.with_columns(rank=pl.int_range(1, pl.len() + 1))
 
 
 def _dated(

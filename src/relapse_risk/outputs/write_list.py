@@ -20,6 +20,7 @@ from relapse_risk.outputs.columns import with_headers
 from relapse_risk.outputs.files import csv_bytes, json_bytes, publish
 from relapse_risk.outputs.issued import ISSUED_FILE, issued_rows
 from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
+from relapse_risk.outputs.page import page_bytes
 from relapse_risk.outputs.visit_list import CountyList, VisitList
 from relapse_risk.outputs.workbook import LISTED_SHEET, WAITING_SHEET, ListPages, workbook_bytes
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
@@ -72,9 +73,10 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
     Returns
     -------
     tuple of Path
-        ``走访清单_<county>_<date>.csv`` and ``.xlsx`` of each county (and of each township, where the
-        settings say so), ``候补_<county>_<date>.csv`` where rows wait, ``说明.txt``, ``issued.parquet`` by
-        which returned lists are recognised and, last, ``manifest.json``. English lists have English names.
+        ``走访清单_<county>_<date>`` of each county as ``.csv``, ``.xlsx`` and ``.html`` (and of each township
+        as the first two, where the settings say so), ``候补_<county>_<date>.csv`` where rows wait,
+        ``说明.txt``, ``issued.parquet`` by which returned lists are recognised and, last, ``manifest.json``.
+        English lists have English names.
 
     Raises
     ------
@@ -92,11 +94,24 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
             files.append((edition.waiting_file, csv_bytes(with_headers(edition.waiting, language))))
         pages = ListPages(edition.listed, edition.waiting, note, edition.title)
         files.append((edition.listed_file("xlsx"), workbook_bytes(pages, language)))
+        if edition.is_of_county and edition.county.details is not None:
+            files.append((edition.listed_file("html"), _page(visit_list, edition.county)))
     files.append((_NOTE.text(language), ("\ufeff" + "".join(f"{line}\r\n" for line in note)).encode()))
     files.append((ISSUED_FILE, parquet_bytes(issued_rows(visit_list))))
     manifest = json_bytes(manifest_of("visit_list", _contents(visit_list), files))
     return publish(
         [*files, (MANIFEST_FILE, manifest)], out, is_forced=is_forced, replaces=_files_of_earlier_list(out)
+    )
+
+
+def _page(visit_list: VisitList, county: CountyList) -> bytes:
+    return page_bytes(
+        county,
+        as_of_date=visit_list.as_of_date,
+        expires_on=visit_list.expires_on,
+        unverified=visit_list.unverified,
+        rules=visit_list.rules,
+        language=visit_list.settings.language,
     )
 
 
@@ -113,6 +128,10 @@ class _Edition:
 
     def listed_file(self, ending: str) -> str:
         return f"{LISTED_SHEET.text(self.language)}_{self.place}_{self.day}.{ending}".replace(" ", "_")
+
+    @property
+    def is_of_county(self) -> bool:
+        return self.listed is self.county.listed
 
     @property
     def waiting_file(self) -> str:
@@ -189,7 +208,7 @@ def _contents(visit_list: VisitList) -> dict[str, object]:
                 "waiting_file": edition.waiting_file if edition.waiting.height else None,
             }
             for edition in _editions(visit_list)
-            if edition.listed is edition.county.listed
+            if edition.is_of_county
         ],
     }
 
