@@ -78,4 +78,67 @@ def test_measures_are_named_once_and_limited(make_matrix: MakeMatrix) -> None:
 
 
 def test_a_household_without_hits_gets_the_measures_of_its_class(make_matrix: MakeMatrix) -> None:
-    assert _suggested(make_matrix, {"able_labour_n": 2}).startswith("产业、就业帮扶（二）")
+    assert _suggested(make_matrix, {"able_labour_n": 2}).startswith("产业帮扶（二）；就业帮扶（二）")
+
+
+# The matrix of risk and labour capacity, cell by cell (有, 弱, 无): each measure begins so, and rests on the
+# article behind the stroke where the matrix names one.
+_ILL = "三重医保报销核查/十二 大病专项救治/九 家庭医生/九 防贫保"
+_SHOCK = (
+    "临时救助 信贷和产业恢复 农业保险/十八 以工代赈/七",
+    "临时救助 公益岗位",
+    "临时救助 社会救助基金 低保",
+)
+MATRIX: dict[str, tuple[str, str, str]] = {
+    "因病": (
+        f"{_ILL} 就近就业/七",
+        f"{_ILL} 公益岗位/七 单人保核查/十一 就近就业/七",
+        "低保或特困/十四 医疗救助 临时救助 照料/十一",
+    ),
+    "因残": ("技能培训 扶贫车间/七", "公益岗位 康复救助/十一", "单人保 托养康复/十三 养老保险代缴/十三"),
+    "因学": ("学生资助/九 两后生职业教育/二十 劳务输出", "学生资助 公益岗位", "学生资助 低保 临时救助"),
+    "因自然灾害": _SHOCK,
+    "因疫": _SHOCK,
+    "因意外事故": ("防贫保 临时救助 转岗培训", "防贫保 临时救助 转岗培训 单人保核查", "低保或特困 访视照料"),
+    "因产业项目失败": (
+        "技术指导和利益联结/六 信贷展期和保险/十八 消费帮扶",
+        "合作社带动 扶贫车间",
+        "资产收益分红核查/五 低保",
+    ),
+    "因务工就业不稳": (
+        "劳务输出（京津冀劳务协作）/七 就业信息/七 技能培训/七",
+        "就近就业 公益岗位",
+        "按缺劳动力核查兜底保障",
+    ),
+    "缺劳动力": ("托管或土地流转/四 合作社带动", "公益岗位 土地流转", "应保尽保、应兜尽兜/十四 养老保险代缴"),
+    "因安全住房": ("危房改造/三 ", "危房改造/九", "危房改造或兜底建设/三"),
+    "因安全饮水": ("应急供水/三 维修管护/三",) * 3,
+    "其他": ("就业帮扶 小额信贷", "公益岗位 临时救助", "临时救助 低保 社会帮扶/十六"),
+    ANY_RISK: (
+        "产业/二 就业/二 扶志扶智/二 小额信贷/二 技能培训/二 公益岗位/二 社会救助基金/二 防贫保/二",
+        "公益岗位 技能培训 临时救助 社会救助基金 防贫保",
+        "低保/二 医疗保险/二 养老保险/二 特困供养/二 临时救助/二 社会救助基金/二 防贫保/二",
+    ),
+}
+
+
+@pytest.mark.parametrize("risk", MATRIX)
+def test_each_cell_holds_what_the_matrix_says_and_no_more(risk: str) -> None:
+    for labour, cell in zip(LabourClass, MATRIX[risk], strict=True):
+        wanted = [item.partition("/") for item in cell.split()]
+        found = measures_table()[risk, labour.value]
+        assert len(found) == len(wanted)
+        for measure, (name, _, article) in zip(found, wanted, strict=True):
+            assert measure.name.zh.startswith(name)
+            assert not article or article in measure.articles
+
+
+def test_the_matrix_is_whole() -> None:
+    assert {(risk, labour.value) for risk in MATRIX for labour in LabourClass} == set(measures_table())
+
+
+def test_a_public_post_is_offered_within_its_ages_only() -> None:
+    """公益岗位 is for members of 16 to 69 years, and is said so wherever it is suggested."""
+    named = [m.name.zh for cell in measures_table().values() for m in cell if "公益岗位" in m.name.zh]
+    assert named
+    assert all("16–69岁" in name for name in named)
