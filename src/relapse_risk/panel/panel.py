@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ContractError
+from relapse_risk.panel.history import History
 from relapse_risk.panel.partition import Partition
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.thresholds import EVERYWHERE, Threshold, ThresholdTable
@@ -52,17 +55,8 @@ class Panel:
         return f"Panel(rows: {rows or 'none'}; recorded up to {self.last_recorded_on})"
 
     @cached_property
-    def _sorted(self) -> dict[str, pl.DataFrame]:
-        return {name: frame.sort("recorded_on", maintain_order=True) for name, frame in self.tables.items()}
-
-    @cached_property
-    def _versioned(self) -> frozenset[str]:
-        """Tables in which some key has more than one version."""
-        return frozenset(
-            name
-            for name, frame in self.tables.items()
-            if frame.select(pl.struct(TABLE_BY_NAME[name].key).n_unique()).item() < frame.height
-        )
+    def _histories(self) -> dict[str, History]:
+        return {name: History(frame, TABLE_BY_NAME[name]) for name, frame in self.tables.items()}
 
     def known_at(self, as_of_date: date, *, residents_only: bool = True) -> KnownPanel:
         """Return what was known on ``as_of_date``, that day included.
@@ -81,17 +75,9 @@ class Panel:
         ContractError
             RR302 where no household was known by then.
         """
-        tables: dict[str, pl.DataFrame] = {}
-        for name, frame in self._sorted.items():
-            known = frame.filter(pl.col("recorded_on") <= as_of_date)
-            if name in self._versioned:
-                known = known.unique(subset=list(TABLE_BY_NAME[name].key), keep="last", maintain_order=True)
-            tables[name] = known
-        if self.partition is not None and "household" in tables:
-            living = tables["household"]
-            tables = _of_households(tables, self.partition.of_residents(living) if residents_only else living)
-        households = tables.get("household")
-        if households is None or households.is_empty():
+        residence = self.partition if residents_only else None
+        known = KnownPanel(as_of_date, self._histories, self.extra_columns, self.thresholds, residence)
+        if not known.has("household") or not known.stands("household").any():
             first = self.first_recorded_on
             raise ContractError(
                 "RR302",
@@ -103,7 +89,7 @@ class Panel:
                 "Choose a later date, or ingest the household table",
                 zh=f"截至 {as_of_date} 没有任何家庭记录，请选择更晚的日期或先导入家庭表。",
             )
-        return KnownPanel(as_of_date, tables, self.extra_columns, self.thresholds)
+        return known
 
     @property
     def first_recorded_on(self) -> date | None:
@@ -121,44 +107,60 @@ class Panel:
         return max((day for day in days if isinstance(day, date)), default=None)
 
 
-def _of_households(tables: Mapping[str, pl.DataFrame], households: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Return the rows of some households; a row can also be there for its key, which another had before."""
-    ids = households.select("household_id")
-    return {
-        name: frame.join(ids, on="household_id", how="semi", maintain_order="left")
-        if "household_id" in frame.columns
-        else frame
-        for name, frame in tables.items()
-    }
-
-
 @dataclass(frozen=True)
 class KnownPanel:
     """What the system knew on one day: one version of every row, none recorded later."""
 
     as_of_date: date
-    tables: Mapping[str, pl.DataFrame]
+    histories: Mapping[str, History]
     extra_columns: tuple[ExtraColumn, ...] = ()
     base_thresholds: ThresholdTable = field(default_factory=ThresholdTable.shipped, repr=False)
+    residence: Partition | None = None
 
     def __repr__(self) -> str:
-        rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
+        rows = ", ".join(f"{name} {int(self.stands(name).sum())}" for name in self.histories)
         return f"KnownPanel(as of {self.as_of_date}; rows: {rows})"
 
     def has(self, name: str) -> bool:
         """Return whether the table was ever handed in (an empty one was, an absent one was not)."""
-        return name in self.tables
+        return name in self.histories
+
+    def stands(self, name: str) -> NDArray[np.bool_]:
+        """Return which rows of ``histories[name]`` are known, one version a key.
+
+        Of the household table only those of households that live in the partition, where this is one;
+        other tables may hold rows of others.
+        """
+        history = self.histories[name]
+        stands = history.stands(self.as_of_date)
+        if name == "household" and self.residence is not None:
+            stands &= self.residence.is_home_of(history.frame)
+        return stands
 
     def table(self, name: str) -> pl.DataFrame:
         """Return the known rows of a table; an empty frame with its columns where it is absent."""
-        if name in self.tables:
-            return self.tables[name]
-        return pl.DataFrame(schema=TABLE_BY_NAME[name].dtypes)
+        if name not in self._tables:
+            self._tables[name] = self._read(name)
+        return self._tables[name]
+
+    def _read(self, name: str) -> pl.DataFrame:
+        if not self.has(name):
+            return pl.DataFrame(schema=TABLE_BY_NAME[name].dtypes)
+        frame = self.histories[name].rows(self.stands(name))
+        if self.residence is None or name == "household" or "household_id" not in frame.columns:
+            return frame
+        # A row can be there for its key, which a household of another partition had before.
+        ids = self.table("household").select("household_id")
+        return frame.join(ids, on="household_id", how="semi", maintain_order="left")
+
+    @cached_property
+    def _tables(self) -> dict[str, pl.DataFrame]:
+        return {}
 
     @cached_property
     def households(self) -> pl.DataFrame:
         """Households sorted by ``household_id``: the row order of every matrix made from this panel."""
-        return self.tables["household"].sort("household_id")
+        return self.table("household").sort("household_id")
 
     def thresholds(self, base: ThresholdTable | None = None) -> ThresholdTable:
         """Return the panel's table, or ``base``, under the store's own rows and, on top, ``county_month``."""

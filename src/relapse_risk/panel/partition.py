@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from relapse_risk.panel.place import BUCKET, BUCKETS, COUNTY, PLACE, bucket_of
 
@@ -38,10 +40,14 @@ class Partition:
 
     def of_residents(self, households: pl.DataFrame) -> pl.DataFrame:
         """Return those rows of the household table that name a village of this partition."""
-        own = households.filter(pl.col("county_code") == self.county_code)
-        if (self.first_bucket, self.last_bucket) == (0, BUCKETS - 1):
-            return own
-        return own.filter(bucket_of(own["village_code"]).is_between(self.first_bucket, self.last_bucket))
+        return households.filter(pl.Series(self.is_home_of(households), dtype=pl.Boolean))
+
+    def is_home_of(self, households: pl.DataFrame) -> NDArray[np.bool_]:
+        """Return whether each row of the household table names a village of this partition."""
+        is_home = households["county_code"] == self.county_code
+        if (self.first_bucket, self.last_bucket) != (0, BUCKETS - 1):
+            is_home &= bucket_of(households["village_code"]).is_between(self.first_bucket, self.last_bucket)
+        return is_home.to_numpy()
 
 
 def cut_partitions(counts: pl.DataFrame, target_households: int | None) -> list[Partition]:

@@ -1,0 +1,76 @@
+"""All versions of a table's rows, and the days on which each of them stood."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.panel.schema import Table
+
+Days = NDArray[np.int32]
+_NEVER = np.iinfo(np.int32).max
+
+
+def day_number(day: date) -> int:
+    """Return a day as Polars and NumPy count it: days since 1970-01-01."""
+    return day.toordinal() - date(1970, 1, 1).toordinal()
+
+
+class History:
+    """The rows of one table as they came, each with the days from when and until when it stood.
+
+    A row stands from its ``recorded_on`` until the next version of its key is recorded. Of versions recorded
+    on one day the last to come stands.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+    table : Table
+        Whose rows these are.
+    """
+
+    def __init__(self, frame: pl.DataFrame, table: Table) -> None:
+        self.frame, self._key = frame, list(table.key)
+
+    @cached_property
+    def recorded(self) -> Days:
+        """Day each row was recorded on."""
+        return self.frame["recorded_on"].to_physical().fill_null(_NEVER).to_numpy()
+
+    @cached_property
+    def superseded(self) -> Days:
+        """Day each row's next version was recorded on; a day that never comes where it is the latest."""
+        until = np.full(self.frame.height, _NEVER, dtype=np.int32)
+        repeated = np.flatnonzero(self._may_have_versions())
+        if len(repeated):
+            rows = self.frame[repeated].select(*self._key, "recorded_on", at=pl.Series(repeated))
+            rows = rows.sort("recorded_on", maintain_order=True)
+            following = rows.select(pl.col("recorded_on").shift(-1).over(self._key))["recorded_on"]
+            until[rows["at"].to_numpy()] = following.to_physical().fill_null(_NEVER).to_numpy()
+        return until
+
+    def _may_have_versions(self) -> NDArray[np.bool_]:
+        """Return whether a row's key may be there twice; by hash, which never misses one."""
+        first, *others = (pl.col(name).hash() for name in self._key)
+        mixed = first
+        for other in others:
+            mixed = mixed * pl.lit(0x9E3779B97F4A7C15, dtype=pl.UInt64) + other
+        return self.frame.select(mixed.is_duplicated().alias("is_repeated"))["is_repeated"].to_numpy()
+
+    @cached_property
+    def _by_record(self) -> NDArray[np.int64]:
+        return np.argsort(self.recorded, kind="stable")
+
+    def stands(self, day: date) -> NDArray[np.bool_]:
+        """Return whether each row stood on a day, that day included, shape ``(n_rows,)``."""
+        on = day_number(day)
+        is_known: NDArray[np.bool_] = (self.recorded <= on) & (self.superseded > on)
+        return is_known
+
+    def rows(self, mask: NDArray[np.bool_]) -> pl.DataFrame:
+        """Return the rows of a mask, in the order they were recorded."""
+        return self.frame[self._by_record[mask[self._by_record]]]
