@@ -7,14 +7,15 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from relapse_risk.errors import ConfigurationError
-from relapse_risk.features.evaluate import Evaluation
+from relapse_risk.features.evaluate import Decoded, Evaluation, Plan
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
-from relapse_risk.panel.panel import KnownPanel, Panel
+from relapse_risk.panel.panel import Panel
 from relapse_risk.thresholds import Threshold, ThresholdTable
 
 _PARAMETER_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -79,44 +80,48 @@ def build_features(
     def formula_of(name: str) -> Expression:
         return (wanted if name in wanted else every)[name].formula
 
-    formulas = [feature.formula for feature in wanted]
-    dates = sorted(set(as_of_dates))
-    most = panel.tables["household"]["household_id"].n_unique() if "household" in panel.tables else 0
-    values = np.empty((len(dates) * (most if chosen is None else min(most, len(chosen))), len(wanted)))
-    indexes, parameters, filled = [], [], 0
-    for day in dates:
-        known = panel.known_at(day)
-        in_force = known.thresholds(thresholds).laid_over(what_if)
-        rows = _positions(known, chosen)
-        part = values[filled : filled + len(rows)]
-        Evaluation(known, in_force, formula_of).compute(formulas, rows, out=part)
-        filled += len(rows)
-        indexes.append(_index(known)[rows])
-        parameters.append(_parameters(known, in_force))
-    return FeatureMatrix(pl.concat(indexes), wanted, values[:filled], pl.concat(parameters))
+    plan = Plan([feature.formula for feature in wanted], formula_of)
+    known = [panel.known_at(day) for day in sorted(set(as_of_dates))]
+    decoded = Decoded(known[0].histories)
+    dated = [
+        Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded)
+        for each in known
+    ]
+    rows = [_positions(each, chosen) for each in dated]
+    periods = decoded.periods.compute(plan.period_nodes, [each.moment for each in dated])
+    ends = np.cumsum([len(each) for each in rows])
+    values = np.empty((int(ends[-1]), len(wanted)), order="F")
+    indexes, parameters = [], []
+    for each, panel_then, wanted_rows, of_date, end in zip(dated, known, rows, periods, ends, strict=True):
+        each.compute(plan, wanted_rows, values[end - len(wanted_rows) : end], of_date)
+        indexes.append(_index(each, panel_then.as_of_date)[wanted_rows])
+        parameters.append(_parameters(each, panel_then.as_of_date))
+    return FeatureMatrix(pl.concat(indexes), wanted, values, pl.concat(parameters))
 
 
-def _positions(known: KnownPanel, chosen: pl.Series | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _positions(dated: Evaluation, chosen: pl.Series | None) -> NDArray[np.int64]:
     if chosen is None:
-        return np.arange(known.households.height)
-    is_chosen = known.households["household_id"].is_in(chosen.implode())
+        return np.arange(dated.n_rows)
+    is_chosen = dated.households(("household_id",))["household_id"].is_in(chosen.implode())
     return np.flatnonzero(is_chosen.to_numpy())
 
 
-def _index(known: KnownPanel) -> pl.DataFrame:
-    frame = known.households.with_columns(pl.lit(known.as_of_date).alias("as_of_date"))
+def _index(dated: Evaluation, as_of_date: date) -> pl.DataFrame:
+    held = [name for name in INDEX_COLUMNS if name in dated.household_columns]
+    frame = dated.households(held).with_columns(pl.lit(as_of_date).alias("as_of_date"))
     missing = [name for name in INDEX_COLUMNS if name not in frame.columns]
     return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing).select(
         INDEX_COLUMNS
     )
 
 
-def _parameters(known: KnownPanel, thresholds: ThresholdTable) -> pl.DataFrame:
+def _parameters(dated: Evaluation, as_of_date: date) -> pl.DataFrame:
     """Return the parameters in force for every county that has a household."""
+    thresholds = dated.moment.thresholds
     rows = [
-        (county, known.as_of_date, param, row.value, row.unit, row.source, row.verified)
-        for county in known.households["county_code"].unique().sort().to_list()
+        (county, as_of_date, param, row.value, row.unit, row.source, row.verified)
+        for county in dated.households(("county_code",))["county_code"].unique().sort().to_list()
         for param in thresholds.params
-        if (row := thresholds.in_force(param, county, known.as_of_date)) is not None
+        if (row := thresholds.in_force(param, county, as_of_date)) is not None
     ]
     return pl.DataFrame(rows, schema=_PARAMETER_SCHEMA, orient="row")

@@ -1,310 +1,259 @@
 """Statistics of the rows that belong to a household: members, events, measures, visits, cases.
 
-A condition on an empty cell is not known, and follows Kleene: a count is NaN where no row is known to fulfil
-the conditions while some row might. A few columns are left empty because there is nothing to say, such as
-the grade of a disability; there an empty cell fulfils nothing, unless the county left the column out.
+A count is NaN where no row is known to fulfil the conditions while some row might.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from relapse_risk.features.conditions import EMPTY_MEANS_NONE, FALSE, TRUE, Cells, Truth, columns_in
+from relapse_risk.features.decode import Sorted, float_array, positions_in
 from relapse_risk.features.expression import Array
-from relapse_risk.features.grid import as_number, float_array, joined_to_rows
-from relapse_risk.features.nodes import (
-    AGE,
-    EARNER,
-    AnyCondition,
-    ColumnCondition,
-    Condition,
-    NotCondition,
-    RowStatistic,
-)
+from relapse_risk.features.nodes import AGE, EARNER, ColumnCondition, RowStatistic
+from relapse_risk.panel.history import History, day_number
 from relapse_risk.panel.panel import KnownPanel
-from relapse_risk.panel.schema import ITEM_SEPARATOR
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.windows import month_index
 
-EMPTY_MEANS_NONE = frozenset(
-    {
-        ("member", "not_school_reason"),
-        ("member", "disease30_code"),
-        ("member", "chronic4"),
-        ("member", "disability_grade"),
-        ("event", "disease_code"),
-    }
-)
 _DECIMALS = 6
+_HAS_WORKED = ColumnCondition("in", "work_status", ("在岗", "离岗"))
+_IS_ABLE = ColumnCondition("in", "labour_skill", ("技能劳动力", "普通劳动力"))
+_IS_NO_STUDENT = ColumnCondition("in", "school_status", ("非在校",))
 
-
-def truth_of(condition: Condition, table: str, as_of_date: date) -> pl.Expr:
-    """Return a boolean Polars expression, null where not known."""
-    if isinstance(condition, NotCondition):
-        return ~truth_of(condition.inner, table, as_of_date)
-    if isinstance(condition, AnyCondition):
-        return pl.any_horizontal(*(truth_of(option, table, as_of_date) for option in condition.options))
-    if not isinstance(condition, ColumnCondition):
-        raise TypeError(f"no such condition: {condition!r}")
-    truth = _column_truth(condition, as_of_date)
-    if (table, condition.column) in EMPTY_MEANS_NONE and condition.test != "missing":
-        return truth.fill_null(value=False)
-    return truth
-
-
-def _column_truth(condition: ColumnCondition, as_of_date: date) -> pl.Expr:
-    column, values = pl.col(condition.column), condition.values
-    match condition.test:
-        case "in":
-            return column.is_in(list(values))
-        case "has":
-            listed = pl.lit(ITEM_SEPARATOR) + column + pl.lit(ITEM_SEPARATOR)
-            wanted = [f"{ITEM_SEPARATOR}{item}{ITEM_SEPARATOR}" for item in values]
-            return pl.any_horizontal(*(listed.str.contains(item, literal=True) for item in wanted))
-        case "true":
-            return column
-        case "false":
-            return ~column
-        case "at_least":
-            return column >= pl.lit(values[0])
-        case "below":
-            return column < pl.lit(values[0])
-        case "missing":
-            return column.is_null()
-        case "days_ago":
-            return _days_truth(column, values, as_of_date)
-
-
-def _days_truth(column: pl.Expr, values: tuple[object, ...], as_of_date: date) -> pl.Expr:
-    days = (pl.lit(as_of_date) - column).dt.total_days()
-    truth = column.is_not_null()
-    fewest, most = values
-    if fewest is not None:
-        truth &= days >= pl.lit(fewest)
-    if most is not None:
-        truth &= days <= pl.lit(most)
-    return truth.fill_null(value=False)
-
-
-def columns_in(conditions: tuple[Condition, ...]) -> frozenset[str]:
-    """Return the columns the conditions test."""
-    found: set[str] = set()
-    for condition in conditions:
-        if isinstance(condition, NotCondition):
-            found |= columns_in((condition.inner,))
-        elif isinstance(condition, AnyCondition):
-            found |= columns_in(condition.options)
-        elif isinstance(condition, ColumnCondition):
-            found.add(condition.column)
-    return frozenset(found)
-
-
-@dataclass(frozen=True)
-class _Matches:
-    """Rows that fulfil the conditions, and rows that might.
-
-    Attributes
-    ----------
-    household, unsure : ndarray of int64
-        Position of the household of each row that does, and of each row that might.
-    rows : polars.DataFrame
-        The rows that do.
-    """
-
-    household: NDArray[np.int64]
-    unsure: NDArray[np.int64]
-    rows: pl.DataFrame
+Mask = NDArray[np.bool_]
 
 
 class ChildTable:
-    """One table's known rows, each with the position of its household.
+    """One table of a panel, all versions of its rows, by household.
 
     Parameters
     ----------
-    known : KnownPanel
+    history : History
     name : str
-        Table; of members only those present are kept.
+    ids : polars.Series
+        Identifiers of the households that are counted.
     """
 
-    def __init__(self, known: KnownPanel, name: str) -> None:
-        self.name, self._as_of = name, known.as_of_date
-        self._n_rows = known.households.height
-        self.is_absent = not known.has(name)
-        frame = _with_all_columns(known.table(name), name)
-        if name == "member":
-            frame = frame.filter(pl.col("is_present").ne_missing(other=False))
-            months = pl.col("birth_month").dt.year().cast(pl.Int64) * 12 + pl.col("birth_month").dt.month()
-            frame = frame.with_columns(((month_index(self._as_of) + 1 - months) // 12).alias(AGE))
-        self._known = known
-        self._frame = joined_to_rows(frame, known.households["household_id"])
-        self._county = (known.households["county_code"].rank("dense").cast(pl.Int64) - 1).to_numpy()
+    def __init__(self, history: History, name: str, ids: pl.Series) -> None:
+        self.name = name
+        self.rows = Sorted(history.frame, ids)
+        self.cells = Cells(self.rows, name)
+
+    def at(self, known: KnownPanel, county: NDArray[np.int64], members: ChildTable | None) -> KnownRows:
+        """Return the rows that were known on a date, of members only those present.
+
+        Parameters
+        ----------
+        known : KnownPanel
+        county : ndarray of int64, shape (n_households,)
+            County of each household on the date; -1 where the household was not known.
+        members : ChildTable or None
+            The members that rows of this table may name.
+        """
+        return KnownRows(self, known, county, members)
+
+    def earners(self) -> Truth:
+        """Return whether each member works, has left a job, or is able to work: 2 yes, 1 not known, 0 no."""
+        anyone = date.min
+        has_worked = self.cells.truth((_HAS_WORKED,), anyone, {})
+        is_able = self.cells.truth((_IS_ABLE,), anyone, {})
+        is_no_student = self.cells.truth((_IS_NO_STUDENT,), anyone, {})
+        return np.maximum(has_worked, np.minimum(is_able, np.where(is_no_student == FALSE, FALSE, TRUE)))
+
+
+class KnownRows:
+    """The rows of a table that were known on a date."""
+
+    def __init__(
+        self, table: ChildTable, known: KnownPanel, county: NDArray[np.int64], members: ChildTable | None
+    ) -> None:
+        from relapse_risk.features import loops
+
+        self._loops = loops
+        self._table, self._known, self._county, self._members = table, known, county, members
+        self._begin, self._cells = table.rows.begin, table.cells
+        self._lives = table.rows.sorted(known.stands(table.name)) & (county >= 0)[table.rows.row]
+        if table.name == "member":
+            self._lives &= table.cells.number("is_present") != 0.0
+        self._virtual: dict[str, Array] = {}
+
+    @property
+    def _n_households(self) -> int:
+        return len(self._begin) - 1
 
     def compute(self, node: RowStatistic) -> Array:
         """Return the statistic for every household, shape ``(n_households,)``; NaN where not known."""
         columns = columns_in(node.conditions) | {node.column}
-        if self.is_absent:
-            return np.full(self._n_rows, np.nan)
-        if EARNER in columns and EARNER not in self._frame.columns:
-            earners = _earners(self._known)
-            self._frame = self._frame.join(earners, on="member_id", how="left", maintain_order="left")
-        matches = self._matches(node)
-        result = _STATISTICS[node.statistic](self, node, matches)
+        self._add_virtual(columns)
+        result = _STATISTICS[node.statistic](self, node)
         for table, column in sorted(EMPTY_MEANS_NONE):
-            if table == self.name and column in columns:
+            if table == self._table.name and column in columns:
                 result[self._is_withheld(column)] = np.nan
-        if self.name == "member":
-            result[self._rows_per_household == 0] = np.nan
+        if self._table.name == "member":
+            result[self._count_living() == 0] = np.nan
         return result
 
-    @cached_property
-    def _rows_per_household(self) -> Array:
-        return self.tally(self._frame["row"].to_numpy())
+    def _add_virtual(self, columns: frozenset[str | None]) -> None:
+        day = self._known.as_of_date
+        if AGE in columns and AGE not in self._virtual:
+            birth = self._table.rows.take(("birth_month",))["birth_month"]
+            months = birth.dt.year().cast(pl.Int64) * 12 + birth.dt.month()
+            self._virtual[AGE] = np.floor((month_index(day) + 1 - float_array(months)) / 12)
+        if EARNER in columns and EARNER not in self._virtual:
+            self._virtual[EARNER] = self._earners()
 
-    def _is_withheld(self, column: str) -> NDArray[np.bool_]:
+    def _earners(self) -> Array:
+        """Return whether the member that each row names is an earner; NaN where not known or nobody."""
+        members = self._members
+        if members is None:
+            return np.full(len(self._lives), np.nan)
+        stands = members.rows.sorted(self._known.stands("member"))
+        ids = members.rows.take(("member_id",))["member_id"].filter(pl.Series(stands))
+        truth = np.append(np.array([0.0, np.nan, 1.0])[members.earners()[stands]], np.nan)
+        distinct = ids.to_frame().with_row_index("at").unique("member_id", keep="last", maintain_order=True)
+        place = positions_in(self._table.rows.take(("member_id",))["member_id"], distinct["member_id"])
+        known: Array = truth[np.append(distinct["at"].to_numpy(), len(truth) - 1)[place]]
+        return known
+
+    # --- what counts -------------------------------------------------------------------------------
+
+    def lives(self, node: RowStatistic) -> Mask:
+        """Return the rows that happened in the days the node looks at."""
+        if node.within_days is None and not node.is_year_to_date:
+            return self._lives
+        day = self._known.as_of_date
+        happened = self._cells.day(TABLE_BY_NAME[self._table.name].happened or "recorded_on")
+        lives: Mask = self._lives & (happened <= day_number(day))
+        if node.within_days is not None:
+            lives &= happened > day_number(day) - node.within_days
+        if node.is_year_to_date:
+            lives &= happened >= day_number(date(day.year, 1, 1))
+        return lives
+
+    def truth(self, node: RowStatistic) -> Truth:
+        """Return whether each row fulfils all conditions."""
+        return self._cells.truth(node.conditions, self._known.as_of_date, self._virtual)
+
+    def number(self, column: str) -> Array:
+        """Return a column of all rows as float64."""
+        return self._virtual[column] if column in self._virtual else self._cells.number(column)
+
+    def days_ago(self, column: str) -> Array:
+        """Return the days from a date column to the as-of date, NaN where empty."""
+        return day_number(self._known.as_of_date) - self._cells.day(column)
+
+    def count(
+        self, node: RowStatistic, lives: Mask | None = None, truth: Truth | None = None
+    ) -> tuple[Array, Array]:
+        """Return how many rows fulfil the conditions, and how many might, by household."""
+        hits, unsure = np.empty(self._n_households), np.empty(self._n_households)
+        lives = self.lives(node) if lives is None else lives
+        self._loops.count_rows(self._begin, lives, self.truth(node) if truth is None else truth, hits, unsure)
+        return hits, unsure
+
+    def add_up(self, node: RowStatistic, values: Array) -> tuple[Array, Array, Array]:
+        """Return number, sum and largest of the known values of the rows that fulfil the conditions."""
+        valued, totals, largest = (np.empty(self._n_households) for _ in range(3))
+        self._loops.add_up(self._begin, self.lives(node), self.truth(node), values, valued, totals, largest)
+        return valued, totals, largest
+
+    def by_code(self, node: RowStatistic, column: str, values: Array) -> tuple[Array, Array]:
+        """Return how many different codes of a column are there, and the largest sum of one code's values."""
+        n_codes, largest = np.empty(self._n_households), np.empty(self._n_households)
+        codes, _ = self._cells.codes(column)
+        self._loops.add_up_by_code(
+            self._begin, self.lives(node), self.truth(node), codes, values, n_codes, largest
+        )
+        return n_codes, largest
+
+    def is_empty(self, column: str) -> Mask:
+        """Return whether each row's cell is empty."""
+        return ~self._cells.is_filled(column)
+
+    # --- what is withheld --------------------------------------------------------------------------
+
+    def _count_living(self) -> Array:
+        counts: Array = np.diff(np.concatenate([[0], np.cumsum(self._lives)])[self._begin]).astype(np.float64)
+        return counts
+
+    def _is_withheld(self, column: str) -> Mask:
         """Return, by household, whether its county has rows but none with this column filled."""
-        county = self._county[_positions(self._frame)]
-        is_filled = self._frame[column].is_not_null().to_numpy()
+        county = self._county[self._table.rows.row[self._lives]]
+        is_filled = self._cells.is_filled(column)[self._lives]
         counties = int(self._county.max(initial=-1)) + 1
         filled = np.bincount(county[is_filled], minlength=counties)
         withheld = (np.bincount(county, minlength=counties) > 0) & (filled == 0)
-        by_household: NDArray[np.bool_] = withheld[self._county]
+        by_household: Mask = np.append(withheld, False)[self._county]
         return by_household
 
-    def tally(self, household: NDArray[np.int64], weights: Array | None = None) -> Array:
-        """Return the number of rows, or the sum of weights, by household."""
-        return np.bincount(household, weights, minlength=self._n_rows).astype(np.float64)
 
-    def _matches(self, node: RowStatistic) -> _Matches:
-        frame = self._frame
-        happened = pl.col(TABLE_BY_NAME[self.name].happened or "recorded_on")
-        if node.within_days is not None:
-            days = (pl.lit(self._as_of) - happened).dt.total_days()
-            frame = frame.filter((days >= 0) & (days < node.within_days))
-        if node.is_year_to_date:
-            frame = frame.filter(happened.is_between(date(self._as_of.year, 1, 1), self._as_of))
-        if not node.conditions:
-            return _Matches(_positions(frame), np.zeros(0, dtype=np.int64), frame)
-        truths = [truth_of(condition, self.name, self._as_of) for condition in node.conditions]
-        truth = frame.select(pl.all_horizontal(*truths).alias("truth"))["truth"]
-        fulfilling = frame.filter(truth.fill_null(value=False))
-        return _Matches(_positions(fulfilling), _positions(frame.filter(truth.is_null())), fulfilling)
-
-    def number(self, rows: pl.DataFrame, column: str | None) -> Array:
-        """Return a column of ``rows`` as float64, NaN where empty."""
-        name = column or ""
-        values = as_number(self.name, name, rows.schema[name])
-        return float_array(rows.select(values.alias("value"))["value"])
-
-    def days(self, rows: pl.DataFrame, column: str | None) -> Array:
-        """Return the days from a date column to the as-of date, NaN where empty."""
-        days = (pl.lit(self._as_of) - pl.col(column or "")).dt.total_days()
-        return float_array(rows.select(days.alias("value"))["value"])
-
-    def largest(self, household: NDArray[np.int64], values: Array) -> Array:
-        """Return the largest known value by household, NaN where there is none."""
-        is_known = ~np.isnan(values)
-        result = np.full(self._n_rows, -np.inf)
-        np.maximum.at(result, household[is_known], values[is_known])
-        return np.where(np.isinf(result), np.nan, result)
+def _count(rows: KnownRows, node: RowStatistic) -> Array:
+    hits, unsure = rows.count(node)
+    hits[(hits == 0) & (unsure > 0)] = np.nan
+    return hits
 
 
-def _earners(known: KnownPanel) -> pl.DataFrame:
-    """Return whether each known member, present or not, works, has left a job, or is able to work."""
-    members = _with_all_columns(known.table("member"), "member")
-    has_worked = pl.col("work_status").is_in(["在岗", "离岗"])
-    is_able = pl.col("labour_skill").is_in(["技能劳动力", "普通劳动力"])
-    is_student = (pl.col("school_status") != "非在校").fill_null(value=False)
-    is_earner = (has_worked | (is_able & ~is_student)).alias(EARNER)
-    return members.select("member_id", is_earner).unique("member_id", keep="last", maintain_order=True)
+def _sum(rows: KnownRows, node: RowStatistic) -> Array:
+    valued, totals, _ = rows.add_up(node, rows.number(node.column or ""))
+    return _unless_unknown(rows, node, valued, np.round(totals, _DECIMALS))
 
 
-def _with_all_columns(frame: pl.DataFrame, table: str) -> pl.DataFrame:
-    missing = [name for name in TABLE_BY_NAME[table].dtypes if name not in frame.columns]
-    dtypes = TABLE_BY_NAME[table].dtypes
-    return frame.with_columns(pl.lit(None, dtype=dtypes[name]).alias(name) for name in missing)
-
-
-def _positions(rows: pl.DataFrame) -> NDArray[np.int64]:
-    return rows["row"].cast(pl.Int64).to_numpy()
-
-
-def _count(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    counts = table.tally(matches.household)
-    counts[(counts == 0) & (table.tally(matches.unsure) > 0)] = np.nan
-    return counts
-
-
-def _sum(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    values = table.number(matches.rows, node.column)
-    is_known = ~np.isnan(values)
-    total = np.round(table.tally(matches.household[is_known], values[is_known]), _DECIMALS)
-    return _unless_unknown(table, matches, matches.household[is_known], total)
-
-
-def _max(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    values = table.number(matches.rows, node.column)
-    largest = table.largest(matches.household, values)
-    if table.name == "member":
+def _max(rows: KnownRows, node: RowStatistic) -> Array:
+    valued, _, largest = rows.add_up(node, rows.number(node.column or ""))
+    if node.table == "member":
         return largest
-    filled = np.where(np.isnan(largest), 0.0, largest)
-    return _unless_unknown(table, matches, matches.household[~np.isnan(values)], filled)
+    return _unless_unknown(rows, node, valued, np.where(np.isnan(largest), 0.0, largest))
 
 
-def _sum_max_by_member(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    values = table.number(matches.rows, node.column)
-    is_known = ~np.isnan(values)
-    sums = (
-        matches.rows.select("row", "member_id")
-        .with_columns(value=values)
-        .filter(pl.Series(is_known))
-        .group_by("row", "member_id", maintain_order=True)
-        .agg(pl.col("value").sum())
-    )
-    largest = table.largest(_positions(sums), np.round(sums["value"].to_numpy(), _DECIMALS))
-    filled = np.where(np.isnan(largest), 0.0, largest)
-    return _unless_unknown(table, matches, matches.household[is_known], filled)
+def _sum_max_by_member(rows: KnownRows, node: RowStatistic) -> Array:
+    values = rows.number(node.column or "")
+    _, largest = rows.by_code(node, "member_id", values)
+    filled = np.where(np.isnan(largest), 0.0, np.round(largest, _DECIMALS))
+    valued, _, _ = rows.add_up(node, values)
+    return _unless_unknown(rows, node, valued, filled)
 
 
-def _unless_unknown(table: ChildTable, matches: _Matches, valued: NDArray[np.int64], result: Array) -> Array:
+def _unless_unknown(rows: KnownRows, node: RowStatistic, valued: Array, result: Array) -> Array:
     """Put NaN where rows match, or might, but none of them has a value."""
-    candidates = table.tally(matches.household) + table.tally(matches.unsure)
-    return np.where((candidates > 0) & (table.tally(valued) == 0), np.nan, result)
+    hits, unsure = rows.count(node)
+    return np.where((hits + unsure > 0) & (valued == 0), np.nan, result)
 
 
-def _distinct(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    different = matches.rows.select("row", node.column or "").drop_nulls().unique()
-    return table.tally(_positions(different))
+def _distinct(rows: KnownRows, node: RowStatistic) -> Array:
+    n_codes, _ = rows.by_code(node, node.column or "", np.full(len(rows.truth(node)), np.nan))
+    return n_codes
 
 
-def _any_unknown(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    empty = matches.rows[node.column or ""].is_null().to_numpy()
-    result = (table.tally(matches.household[empty]) > 0).astype(np.float64)
-    result[(result == 0) & (table.tally(matches.unsure) > 0)] = np.nan
+def _any_unknown(rows: KnownRows, node: RowStatistic) -> Array:
+    _, unsure = rows.count(node)
+    empty, _ = rows.count(node, rows.lives(node) & rows.is_empty(node.column or ""))
+    result = (empty > 0).astype(np.float64)
+    result[(result == 0) & (unsure > 0)] = np.nan
     return result
 
 
-def _days_since(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    days = table.days(matches.rows, node.column)
-    return 0.0 - table.largest(matches.household, np.where(days >= 0, -days, np.nan))
+def _days_since(rows: KnownRows, node: RowStatistic) -> Array:
+    days = rows.days_ago(node.column or "")
+    return 0.0 - rows.add_up(node, np.where(days >= 0, -days, np.nan))[2]
 
 
-def _days_since_first(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    days = table.days(matches.rows, node.column)
-    return table.largest(matches.household, np.where(days >= 0, days, np.nan))
+def _days_since_first(rows: KnownRows, node: RowStatistic) -> Array:
+    days = rows.days_ago(node.column or "")
+    return rows.add_up(node, np.where(days >= 0, days, np.nan))[2]
 
 
-def _days_until(table: ChildTable, node: RowStatistic, matches: _Matches) -> Array:
-    days = table.days(matches.rows, node.column)
-    return 0.0 - table.largest(matches.household, np.where(days <= 0, days, np.nan))
+def _days_until(rows: KnownRows, node: RowStatistic) -> Array:
+    days = rows.days_ago(node.column or "")
+    return 0.0 - rows.add_up(node, np.where(days <= 0, days, np.nan))[2]
 
 
-_STATISTICS: dict[str, Callable[[ChildTable, RowStatistic, _Matches], Array]] = {
+_STATISTICS: dict[str, Callable[[KnownRows, RowStatistic], Array]] = {
     "count": _count,
     "sum": _sum,
     "max": _max,

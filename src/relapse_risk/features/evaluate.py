@@ -1,22 +1,24 @@
-"""The interpreter: computes formulas from what was known on one as-of date.
+"""The interpreter: computes formulas from what was known on each of some as-of dates.
 
-Leaves are computed for all households at once (windows a block at a time, child rows by counting), then
-arithmetic and logic run over blocks of households, so that memory does not grow with the number of nodes.
+The tables of a panel are decoded once (``decode.py``). Leaves are computed for all households at once:
+windows for all dates together (``periods.py``), child rows date by date (``child_rows.py``). Then arithmetic
+and logic run over blocks of households, so that memory does not grow with the number of nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
-from relapse_risk.features.child_rows import ChildTable, truth_of
-from relapse_risk.features.expression import Array, Evaluator, Expression, FeatureRef, ParameterRef
-from relapse_risk.features.grid import PeriodReader, as_number, float_array
+from relapse_risk.features.child_rows import ChildTable, KnownRows
+from relapse_risk.features.conditions import TRUE, UNKNOWN, Cells
+from relapse_risk.features.decode import Sorted, float_array
+from relapse_risk.features.expression import Array, Expression, ParameterRef
 from relapse_risk.features.nodes import (
     AsOfMonth,
     CountyValue,
@@ -31,26 +33,97 @@ from relapse_risk.features.nodes import (
     RowStatistic,
     Window,
 )
+from relapse_risk.features.peers import compare, known_by_area
+from relapse_risk.features.periods import Moment, PeriodNode, PeriodResults, Periods
+from relapse_risk.features.program import Program
+from relapse_risk.panel.history import History
 from relapse_risk.panel.panel import KnownPanel
 from relapse_risk.panel.schema import ColumnType
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.windows import month_end, month_index
 
-_BLOCK_ROWS = 65_536
-_LEAVES = (
-    ParameterRef,
-    HouseholdValue,
-    HouseholdTest,
-    HouseholdMonthsSince,
-    Window,
-    Latest,
-    MonthsSinceReport,
-    RowStatistic,
-    PeerStatistic,
-    CountyValue,
-    AsOfMonth,
-)
+_BLOCK_ROWS = 8_192
+FormulaOf = Callable[[str], Expression]
+
+
+class Decoded:
+    """The tables of a panel as arrays, decoded as they are asked for.
+
+    Parameters
+    ----------
+    histories : mapping of str to History
+
+    Attributes
+    ----------
+    ids : polars.Series
+        Every household of any date, sorted; their places number the households.
+    """
+
+    def __init__(self, histories: Mapping[str, History]) -> None:
+        self._histories = histories
+        households = histories["household"].frame
+        self.ids = households["household_id"].unique().sort()
+        self.households = Sorted(households, self.ids)
+        self.cells = Cells(self.households, "household")
+        self._children: dict[str, ChildTable] = {}
+
+    @cached_property
+    def periods(self) -> Periods:
+        """The reported periods; none where the table is absent."""
+        absent = pl.DataFrame(schema=TABLE_BY_NAME["observation"].dtypes)
+        frame = self._histories["observation"].frame if "observation" in self._histories else absent
+        return Periods(Sorted(frame, self.ids, by="period_end"))
+
+    def child(self, name: str) -> ChildTable | None:
+        """Return a table of rows that belong to households; None where nobody handed it in."""
+        if name not in self._histories:
+            return None
+        if name not in self._children:
+            self._children[name] = ChildTable(self._histories[name], name, self.ids)
+        return self._children[name]
+
+
+class Plan:
+    """What has to be computed for some formulas, in which order.
+
+    Parameters
+    ----------
+    formulas : sequence of Expression
+    formula_of : callable
+        Gives the formula of a feature that another formula names.
+
+    Raises
+    ------
+    ContractError
+        RR318 where a feature needs itself, RR319 where a value of one period stands outside a window.
+    """
+
+    def __init__(self, formulas: Sequence[Expression], formula_of: FormulaOf) -> None:
+        self.program = Program(formulas, formula_of)
+        self.peers: dict[PeerStatistic, Plan] = {}
+        for node in self.program.leaves:
+            if isinstance(node, PeriodValue | PeriodTest):
+                raise ContractError(
+                    "RR319",
+                    f"formula, {type(node).__name__} of {node.column}",
+                    "stands outside a window",
+                    "sum_over, mean_over, last or another window around it",
+                    "Say over which periods",
+                )
+            if isinstance(node, PeerStatistic):
+                self.peers[node] = Plan([node.inner], formula_of)
+
+    @property
+    def leaves(self) -> tuple[Expression, ...]:
+        """Everything that is read from the tables, also by the inside of comparisons with peers."""
+        inside = (leaf for plan in self.peers.values() for leaf in plan.leaves)
+        return tuple(dict.fromkeys((*inside, *self.program.leaves)))
+
+    @property
+    def period_nodes(self) -> tuple[PeriodNode, ...]:
+        """What is asked of the reported periods."""
+        return tuple(leaf for leaf in self.leaves if isinstance(leaf, Window | Latest))
 
 
 class Evaluation:
@@ -63,138 +136,139 @@ class Evaluation:
         As in force for ``known``, the county's own rows included.
     formula_of : callable
         Gives the formula of a feature that another formula names.
+    decoded : Decoded, optional
+        Of the panel; decoded here where not given.
+
+    Attributes
+    ----------
+    moment : Moment
+        What the reported periods need to know of the date.
     """
 
     def __init__(
-        self, known: KnownPanel, thresholds: ThresholdTable, formula_of: Callable[[str], Expression]
+        self,
+        known: KnownPanel,
+        thresholds: ThresholdTable,
+        formula_of: FormulaOf,
+        decoded: Decoded | None = None,
     ) -> None:
         self._known, self._thresholds, self._formula_of = known, thresholds, formula_of
-        self._n_rows = known.households.height
+        self._decoded = decoded or Decoded(known.histories)
+        self._at = np.flatnonzero(self._decoded.households.sorted(known.stands("household")))
+        self._who = self._decoded.households.row[self._at]
+        codes, counties = self._decoded.cells.codes("county_code")
+        county = np.full(len(self._decoded.ids), -1, dtype=np.int64)
+        county[self._who] = codes[self._at]
+        absent = np.zeros(0, dtype=np.bool_)
+        stands = known.stands("observation") if known.has("observation") else absent
+        self.moment = Moment(stands, county, tuple(counties), thresholds)
         self._leaf_values: dict[Expression, Array] = {}
-        self._tables: dict[str, ChildTable] = {}
+        self._tables: dict[str, KnownRows | None] = {}
+
+    @property
+    def n_rows(self) -> int:
+        """Number of households known on the date."""
+        return len(self._at)
+
+    @property
+    def household_columns(self) -> list[str]:
+        """Names of the columns of the household table."""
+        return self._decoded.households.frame.columns
+
+    def households(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Return columns of the known households, sorted by identifier."""
+        return self._decoded.households.take(columns)[self._at]
 
     def compute(
-        self, formulas: Sequence[Expression], rows: NDArray[np.int64] | None = None, out: Array | None = None
+        self,
+        formulas: Sequence[Expression] | Plan,
+        rows: NDArray[np.int64] | None = None,
+        out: Array | None = None,
+        periods: PeriodResults | None = None,
     ) -> Array:
         """Return the values of ``formulas``, shape ``(n_rows, len(formulas))``; NaN where not known.
 
         Parameters
         ----------
-        formulas : sequence of Expression
+        formulas : sequence of Expression, or the plan of them
         rows : ndarray of int64, optional
             Positions in ``known.households``; all of them where not given.
         out : ndarray of float64, optional
             Array to fill and return.
+        periods : PeriodResults, optional
+            What the plan asks of the periods, on this date; computed here where not given.
         """
-        needed = list(dict.fromkeys(leaf for formula in formulas for leaf in self._leaves(formula, ())))
-        self._read_periods([node for node in needed if isinstance(node, Window | Latest | MonthsSinceReport)])
-        for node in needed:
-            if node not in self._leaf_values and not isinstance(node, PeerStatistic):
-                self._leaf_values[node] = self._read(node)
-        for node in needed:
-            if isinstance(node, PeerStatistic) and node not in self._leaf_values:
-                self._leaf_values[node] = self._compare_peers(node)
-        return self._arithmetic(formulas, np.arange(self._n_rows) if rows is None else rows, out)
+        plan = formulas if isinstance(formulas, Plan) else Plan(formulas, self._formula_of)
+        if periods is None:
+            [periods] = self._decoded.periods.compute(plan.period_nodes, [self.moment])
+        self._leaf_values |= {node: self._of_known(values) for node, values in periods.values.items()}
+        months = _last_complete_month(self._known) - periods.latest
+        self._leaf_values[MonthsSinceReport()] = self._of_known(months)
+        return self._arithmetic(plan, np.arange(self.n_rows) if rows is None else rows, out)
 
-    def _leaves(self, node: Expression, path: tuple[str, ...]) -> Iterator[Expression]:
-        """Yield what has to be read from the tables, the inside of a peer comparison before itself."""
-        if isinstance(node, FeatureRef):
-            if node.name in path:
-                raise ContractError(
-                    "RR318",
-                    f"feature {node.name}",
-                    f"needs itself ({' → '.join((*path, node.name))})",
-                    "formulas without a circle",
-                    "Break the circle",
-                )
-            yield from self._leaves(self._formula_of(node.name), (*path, node.name))
-        elif isinstance(node, PeerStatistic):
-            yield from self._leaves(node.inner, path)
-            yield node
-        elif isinstance(node, _LEAVES):
-            yield node
-        elif isinstance(node, PeriodValue | PeriodTest):
-            raise ContractError(
-                "RR319",
-                f"formula, {type(node).__name__} of {node.column}",
-                "stands outside a window",
-                "sum_over, mean_over, last or another window around it",
-                "Say over which periods",
-            )
-        else:
-            for item in fields(node):
-                value = getattr(node, item.name)
-                if isinstance(value, Expression):
-                    yield from self._leaves(value, path)
+    def _of_known(self, values: Array) -> Array:
+        """Return values by household of any date for those known on this one."""
+        return values if len(values) == len(self._who) else values[self._who]
 
-    def _arithmetic(
-        self, formulas: Sequence[Expression], rows: NDArray[np.int64], out: Array | None = None
-    ) -> Array:
-        values = np.empty((len(rows), len(formulas))) if out is None else out
+    def _arithmetic(self, plan: Plan, rows: NDArray[np.int64], out: Array | None = None) -> Array:
+        leaves = [self._leaf(node, plan) for node in plan.program.leaves]
+        values = np.empty((len(rows), plan.program.n_results), order="F") if out is None else out
+        is_whole = len(rows) == self.n_rows
         for first in range(0, len(rows), _BLOCK_ROWS):
-            block = rows[first : first + _BLOCK_ROWS]
-            evaluate = self._evaluator(block)
-            for column, formula in enumerate(formulas):
-                values[first : first + len(block), column] = evaluate(formula)
+            stop = min(first + _BLOCK_ROWS, len(rows))
+            block = slice(first, stop) if is_whole else rows[first:stop]
+            results = plan.program.run([leaf[block] for leaf in leaves], stop - first)
+            for column, result in enumerate(results):
+                values[first:stop, column] = result
         return values
-
-    def _evaluator(self, block: NDArray[np.int64]) -> Evaluator:
-        def leaf(node: Expression) -> Array:
-            if isinstance(node, FeatureRef):
-                return evaluator(self._formula_of(node.name))
-            return self._leaf_values[node][block]
-
-        evaluator = Evaluator(leaf, len(block))
-        return evaluator
 
     # --- leaves --------------------------------------------------------------------------------------
 
-    def _read_periods(self, nodes: Sequence[Expression]) -> None:
-        new = [node for node in nodes if node not in self._leaf_values]
-        if not new:
-            return
-        reader = PeriodReader(self._known, self._thresholds)
-        values, anchors = reader.compute([node for node in new if isinstance(node, Window | Latest)])
-        self._leaf_values |= values
-        self._leaf_values[MonthsSinceReport()] = _last_complete_month(self._known) - anchors
+    def _leaf(self, node: Expression, plan: Plan) -> Array:
+        if node not in self._leaf_values:
+            self._leaf_values[node] = (
+                self._compare_peers(node, plan.peers[node])
+                if isinstance(node, PeerStatistic)
+                else self._read(node)
+            )
+        return self._leaf_values[node]
 
     def _read(self, node: Expression) -> Array:
         match node:
             case ParameterRef(name):
                 return self._parameter(name)
             case HouseholdValue(column):
-                return self._household(column)
+                return self._decoded.cells.number(column)[self._at]
             case HouseholdTest(condition):
-                truth = truth_of(condition, "household", self._known.as_of_date)
-                return float_array(self._known.households.select(truth.alias("value"))["value"])
+                truth = self._decoded.cells.truth((condition,), self._known.as_of_date, {})[self._at]
+                return np.where(truth == UNKNOWN, np.nan, truth == TRUE)
             case HouseholdMonthsSince(column):
                 return self._months_since(column)
             case RowStatistic(table=table):
-                if table not in self._tables:
-                    self._tables[table] = ChildTable(self._known, table)
-                return self._tables[table].compute(node)
+                rows = self._rows_of(table)
+                return np.full(self.n_rows, np.nan) if rows is None else self._of_known(rows.compute(node))
             case CountyValue(column, ago):
                 return self._county_value(column, ago)
-        return np.full(self._n_rows, float(self._known.as_of_date.month))
+            case AsOfMonth():
+                return np.full(self.n_rows, float(self._known.as_of_date.month))
+        raise TypeError(f"no such leaf: {node!r}")
+
+    def _rows_of(self, table: str) -> KnownRows | None:
+        if table not in self._tables:
+            child, members = self._decoded.child(table), self._decoded.child("member")
+            county = self.moment.county
+            self._tables[table] = None if child is None else child.at(self._known, county, members)
+        return self._tables[table]
 
     def _parameter(self, name: str) -> Array:
-        counties = self._known.households["county_code"]
-        codes = counties.unique().sort()
-        values = self._thresholds.values(name, codes.to_list(), [self._known.as_of_date])[:, 0]
-        in_force: Array = values[(counties.rank("dense").cast(pl.Int64) - 1).to_numpy()]
+        values = self._thresholds.values(name, self.moment.counties, [self._known.as_of_date])[:, 0]
+        in_force: Array = values[self.moment.county[self._who]]
         return in_force
 
-    def _household(self, column: str) -> Array:
-        frame = self._known.households
-        if column not in frame.columns:
-            return np.full(self._n_rows, np.nan)
-        number = as_number("household", column, frame.schema[column])
-        return float_array(frame.select(number.alias("value"))["value"])
-
     def _months_since(self, column: str) -> Array:
-        frame, as_of = self._known.households, self._known.as_of_date
+        frame, as_of = self._decoded.households.frame, self._known.as_of_date
         if column not in frame.columns:
-            return np.full(self._n_rows, np.nan)
+            return np.full(self.n_rows, np.nan)
         then = pl.col(column)
         kind = TABLE_BY_NAME["household"].by_name[column].type
         if kind is ColumnType.YEAR:
@@ -204,39 +278,28 @@ class Evaluation:
         if kind is ColumnType.DATE:
             is_cut = (then.dt.day() > as_of.day) & pl.lit(as_of != month_end(month_index(as_of)))
             months = months - is_cut.cast(pl.Int64)
-        return float_array(frame.select(months.alias("value"))["value"])
+        return float_array(self.households((column,)).select(months.alias("value"))["value"])
 
     def _county_value(self, column: str, ago: int) -> Array:
         latest = month_end(month_index(self._known.as_of_date) - ago)
         frame = self._known.table("county_month")
         if column not in frame.columns:
-            return np.full(self._n_rows, np.nan)
+            return np.full(self.n_rows, np.nan)
         values = (
             frame.filter((pl.col("month") <= latest) & pl.col(column).is_not_null())
             .sort("county_code", "month")
             .group_by("county_code", maintain_order=True)
             .agg(pl.col(column).last().cast(pl.Float64).alias("value"))
         )
-        counties = self._known.households.select("county_code")
-        return float_array(
-            counties.join(values, on="county_code", how="left", maintain_order="left")["value"]
-        )
+        counties = pl.DataFrame({"county_code": self.moment.counties}, schema={"county_code": pl.String})
+        found = counties.join(values, on="county_code", how="left", maintain_order="left")["value"]
+        by_household: Array = float_array(found)[self.moment.county[self._who]]
+        return by_household
 
-    # --- peers ---------------------------------------------------------------------------------------
-
-    def _compare_peers(self, node: PeerStatistic) -> Array:
-        inner = self._arithmetic([node.inner], np.arange(self._n_rows))[:, 0]
-        frame = pl.DataFrame({"area": self._known.households[node.level], "value": inner}).with_columns(
-            pl.col("value").fill_nan(None)
-        )
-        value = pl.col("value")
-        known = value.count().over("area")
-        if node.statistic == "mean":
-            compared = value.mean().over("area")
-        else:
-            rank = value.rank("average").over("area")
-            compared = pl.when(known > 1).then((rank - 1) / (known - 1)).otherwise(rank * 0.5)
-        return float_array(frame.select(compared.alias("value"))["value"])
+    def _compare_peers(self, node: PeerStatistic, inside: Plan) -> Array:
+        inner = self._arithmetic(inside, np.arange(self.n_rows))[:, 0]
+        area = self.households((node.level,))[node.level]
+        return compare(node.statistic, inner, area, known_by_area(inner, area))
 
 
 def _last_complete_month(known: KnownPanel) -> int:

@@ -8,7 +8,7 @@ missing). Truth values are 1.0, 0.0 and NaN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -227,31 +227,54 @@ class Evaluator:
         """Return the values of ``expression``, shape ``(n_rows,)``, NaN where not known."""
         if expression not in self._known:
             with np.errstate(invalid="ignore", over="ignore"):
-                self._known[expression] = self._compute(expression)
+                operands = [self(part) for part in operands_of(expression)]
+                self._known[expression] = (
+                    operate(expression, operands, self._n_rows)
+                    if is_operation(expression)
+                    else self._leaf(expression)
+                )
         return self._known[expression]
 
-    def _compute(self, node: Expression) -> Array:
-        match node:
-            case Constant(value):
-                return np.full(self._n_rows, value)
-            case Arithmetic(operation, left, right):
-                return _ARITHMETIC[operation](self(left), self(right))
-            case Comparison(operation, left, right):
-                a, b = self(left), self(right)
-                truth = _COMPARISON[operation](a, b).astype(np.float64)
-                return np.where(np.isnan(a) | np.isnan(b), np.nan, truth)
-            case Both(left, right):
-                return _kleene_and(self(left), self(right))
-            case Either(left, right):
-                return 1.0 - _kleene_and(1.0 - self(left), 1.0 - self(right))
-            case Not(inner):
-                return 1.0 - self(inner)
-            case IfMissing(inner, fallback):
-                values = self(inner)
-                return np.where(np.isnan(values), self(fallback), values)
-            case When(condition, inner):
-                return np.where(self(condition) == 1.0, self(inner), np.nan)
-        return self._leaf(node)
+
+def is_operation(node: Expression) -> bool:
+    """Return whether a node is arithmetic or logic; anything else is a leaf, whose values are given."""
+    return isinstance(node, Constant | Arithmetic | Comparison | Both | Either | Not | IfMissing | When)
+
+
+def operands_of(node: Expression) -> tuple[Expression, ...]:
+    """Return what an operation is applied to, in order; nothing for a leaf."""
+    if not is_operation(node):
+        return ()
+    parts = (getattr(node, item.name) for item in fields(node))
+    return tuple(part for part in parts if isinstance(part, Expression))
+
+
+def operate(node: Expression, operands: Sequence[Array], n_rows: int) -> Array:
+    """Return the values of an operation, shape ``(n_rows,)``, NaN where not known."""
+    match node:
+        case Constant(value):
+            return np.full(n_rows, value)
+        case Arithmetic(operation):
+            return _ARITHMETIC[operation](*operands)
+        case Comparison(operation):
+            a, b = operands
+            truth = _COMPARISON[operation](a, b).astype(np.float64)
+            truth[np.isnan(a) | np.isnan(b)] = np.nan
+            return truth
+        case Both():
+            return _kleene_and(*operands)
+        case Either():
+            a, b = operands
+            return 1.0 - _kleene_and(1.0 - a, 1.0 - b)
+        case Not():
+            return 1.0 - operands[0]
+        case IfMissing():
+            values, fallback = operands
+            return np.where(np.isnan(values), fallback, values)
+        case When():
+            condition, values = operands
+            return np.where(condition == 1.0, values, np.nan)
+    raise TypeError(f"no operation: {node!r}")
 
 
 def _kleene_and(a: Array, b: Array) -> Array:
