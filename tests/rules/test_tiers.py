@@ -11,6 +11,7 @@ from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.candidates import candidate_category
 from relapse_risk.rules.tiers import (
+    BLUE,
     ORANGE,
     RED,
     ROUTINE,
@@ -73,9 +74,9 @@ def test_days_left_are_those_of_cases_and_measures(make_matrix: MakeMatrix) -> N
 def test_a_hit_is_settled_once_confirmed_with_measures_in_place(make_matrix: MakeMatrix) -> None:
     confirmed = {"days_since_confirming_visit": 31, "active_measure_n": 1}
     late = confirmed | {"days_since_confirming_visit": 32}
-    matrix = make_matrix([confirmed, late, confirmed | {"active_measure_n": 0}, confirmed])
-    tiers = np.array([RED, RED, RED, ROUTINE], dtype=np.int8)
-    assert is_settled(matrix, tiers).tolist() == [True, False, False, False]
+    rows = [confirmed, late, confirmed | {"active_measure_n": 0}, confirmed, confirmed, confirmed]
+    tiers = np.array([RED, RED, RED, YELLOW, BLUE, ROUTINE], dtype=np.int8)
+    assert is_settled(make_matrix(rows), tiers).tolist() == [True, False, False, True, False, False]
 
 
 OUTSIDE = {"is_registered": 0}
