@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from relapse_risk.errors import DataError
-from relapse_risk.panel.raw import EXCESS_CELLS, ROW_NUMBER, normalise_header
+from relapse_risk.panel.raw import EXCESS_CELLS, ROW_NUMBER, Rows, normalise_header
 
 _DELIMITERS = (",", ";", "\t")
 _CHUNK_BYTES = 4 << 20
@@ -29,11 +29,10 @@ class _Layout:
     headers: tuple[str, ...]
     header_row: int
     lines_before_data: int
+    above: tuple[tuple[str, ...], ...]
 
 
-def read_csv(
-    path: Path, wanted: Collection[str]
-) -> tuple[tuple[str, ...], Callable[[], Iterator[pl.DataFrame]]]:
+def read_csv(path: Path, wanted: Collection[str]) -> Rows:
     """Return the headers of a delimited text file, and what reads its rows, block by block and as text.
 
     Parameters
@@ -52,7 +51,8 @@ def read_csv(
         sample = stream.read(_SAMPLE_BYTES)
     layout = _find_layout(path.name, sample, wanted)
     is_old_mac = "\r" in sample and "\n" not in sample
-    return layout.headers, partial(_blocks_of_rows, path, encoding, layout, is_old_mac=is_old_mac)
+    blocks = partial(_blocks_of_rows, path, encoding, layout, is_old_mac=is_old_mac)
+    return Rows(layout.headers, blocks, layout.above)
 
 
 def _blocks_of_rows(
@@ -142,9 +142,10 @@ def detect_encoding(path: Path) -> str:
 def _without_bom(name: str, head: bytes) -> list[str]:
     if b"\0" not in head:
         return ["utf-8", "gb18030"]
+    # Some Chinese characters have a zero byte as well (一 is 4E 00): the greater count is that of ASCII.
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if not min(even, odd) and max(even, odd) > len(head) // 20:
-        return ["utf-16-le" if odd else "utf-16-be"]
+    if max(even, odd) > max(len(head) // 20, 8 * min(even, odd)):
+        return ["utf-16-le" if odd > even else "utf-16-be"]
     raise no_table(name, "it is a binary file, not text", "不是文本文件")
 
 
@@ -176,23 +177,60 @@ def _find_layout(name: str, sample: str, wanted: Collection[str]) -> _Layout:
             ]
         except csv.Error:
             continue
-        index = find_header([row for row, _ in rows], wanted)
-        if index is None:
+        found = find_header([row for row, _ in rows], wanted)
+        if found is None:
             continue
-        headers, lines = rows[index]
+        index, headers, above = found
         rank = (sum(normalise_header(header) in wanted for header in headers), len(headers))
         if rank > most:
             most = rank
-            best = _Layout(delimiter, tuple(header.strip() for header in headers), index + 1, lines)
+            best = _Layout(delimiter, headers, index + 1, rows[index][1], above)
     if best is None:
         raise no_header(name)
     return best
 
 
-def find_header(rows: Sequence[Sequence[str | None]], wanted: Collection[str]) -> int | None:
-    """Return the index of the row with most of the wanted headers; None where no row has any."""
-    hits = [sum(normalise_header(cell or "") in wanted for cell in row) for row in rows]
-    return hits.index(max(hits)) if any(hits) else None
+_Cells = Sequence[str | None]
+
+
+def find_header(
+    rows: Sequence[_Cells], wanted: Collection[str]
+) -> tuple[int, tuple[str, ...], tuple[tuple[str, ...], ...]] | None:
+    """Return the index of the last header row, the headers, and the rows above; None where none is known.
+
+    The row with most of the wanted headers is the header. Where cells were merged, its groups stand in the
+    row above or its parts in the row below: a cell counts from there if it is a wanted header and the
+    header row itself has none in its column.
+    """
+    hits = [[normalise_header(cell or "") in wanted for cell in row] for row in rows]
+    counts = [sum(known) for known in hits]
+    if not any(counts):
+        return None
+    index = counts.index(max(counts))
+    headers = [(cell or "").strip() for cell in rows[index]]
+    first = last = index
+    for near in (index - 1, index + 1):
+        if near > index and any(
+            (cell or "").strip()
+            for cell, known in zip(rows[near] if near < len(rows) else (), hits[index], strict=False)
+            if known
+        ):
+            continue  # merged headers leave nothing below them: this is a row of data
+        if 0 <= near < len(rows) and _fill_in(headers, hits[index], rows[near], hits[near]):
+            first, last = min(first, near), max(last, near)
+    above = tuple(tuple(cell or "" for cell in row) for row in rows[:first])
+    return last, tuple(headers), above
+
+
+def _fill_in(headers: list[str], known: list[bool], row: _Cells, row_known: list[bool]) -> bool:
+    """Take over the headers that only the other of two header rows has; return whether it has any."""
+    is_used = False
+    for i, (cell, is_wanted) in enumerate(zip(row, row_known, strict=True)):
+        if is_wanted and i >= len(headers):
+            headers += [""] * (i + 1 - len(headers))
+        if is_wanted and not (i < len(known) and known[i]):
+            headers[i], is_used = (cell or "").strip(), True
+    return is_used
 
 
 def number_rows(frame: pl.DataFrame, first: int) -> pl.DataFrame:

@@ -97,6 +97,7 @@ def _report(
         ignored=raw.ignored,
         assumed=raw.assumed,
         mapping_name=raw.mapping_name,
+        passed_over=raw.passed_over,
     )
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 import polars as pl
 
@@ -30,6 +31,34 @@ class SourceFile:
     size_bytes: int
 
 
+class RowKind(Enum):
+    """What a row of a sheet is that is no record: it is passed over, and counted."""
+
+    TITLE = Bilingual("标题", "title")
+    TOTAL = Bilingual("合计", "total")
+    NOTE = Bilingual("附注", "note")
+    HEADER = Bilingual("重复表头", "repeated header")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a reader found in one file or sheet.
+
+    Attributes
+    ----------
+    headers : tuple of str
+        The header row; of two, the lower where it says something.
+    blocks : callable
+        Reads the rows below, from the first on and block by block.
+    above : tuple of tuple of str or None
+        The rows above the data that are no records, header rows left out.
+    """
+
+    headers: tuple[str, ...]
+    blocks: Callable[[], Iterator[pl.DataFrame]]
+    above: tuple[tuple[str | None, ...], ...] = ()
+
+
 @dataclass(frozen=True)
 class Sheet:
     """One file or sheet in the form of a table, as it came.
@@ -43,12 +72,16 @@ class Sheet:
     frame : polars.DataFrame
         Columns ``"0"``, ``"1"``, … in the order of the headers, ``row_number`` (1-based, as a spreadsheet
         shows it) and, where rows are longer than the header, ``多余单元格``. Blank rows are left out.
+    passed_over : dict of int to RowKind
+        By row number, the rows that are no records. All batches of a sheet share it, and it is whole when
+        the last of them has been read.
     """
 
     name: str
     file: SourceFile
     headers: tuple[str, ...]
     frame: pl.DataFrame
+    passed_over: dict[int, RowKind] = field(default_factory=dict, compare=False)
 
     def text(self, position: int) -> pl.Expr:
         """Return a column as text: whole floats without ``.0``, lists joined by 、."""
@@ -127,6 +160,12 @@ class RawTables:
     def unknown_columns(self) -> Mapping[str, tuple[str, ...]]:
         """Headers that nothing reads, by sheet."""
         return {raw.sheet.name: raw.unknown_columns for raw in self.tables if raw.unknown_columns}
+
+    @property
+    def passed_over(self) -> Mapping[str, Mapping[int, RowKind]]:
+        """Rows that are no records, by sheet and row number; whole once every batch has been read."""
+        sheets = {raw.sheet.name: raw.sheet.passed_over for raw in self.tables}
+        return {name: dict(sorted(rows.items())) for name, rows in sheets.items() if rows}
 
     @property
     def assumed(self) -> Mapping[str, str]:

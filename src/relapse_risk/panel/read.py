@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import unicodedata
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,31 +22,36 @@ import polars as pl
 from relapse_risk.config import Mapping
 from relapse_risk.errors import DataError
 from relapse_risk.panel import workbook
+from relapse_risk.panel.canonical import canonical_table, headers_of, key_positions, with_unit_above
 from relapse_risk.panel.csv_source import read_csv
 from relapse_risk.panel.database import Spooled, is_database, spool_database
 from relapse_risk.panel.disk import sha256_of
+from relapse_risk.panel.footing import without_footing
 from relapse_risk.panel.mapping import check_mapping, map_sheet, origins_of, source_columns
 from relapse_risk.panel.raw import (
     EXCESS_CELLS,
-    REASON_COLUMNS,
     Ignored,
     OnProgress,
     Progress,
     RawTable,
     RawTables,
+    RowKind,
+    Rows,
     Sheet,
     SourceFile,
     normalise_header,
 )
-from relapse_risk.panel.schema import ITEM_SEPARATOR, Column, ColumnType, Need, Table
+from relapse_risk.panel.schema import Table
 from relapse_risk.panel.tables import TABLES
+from relapse_risk.panel.units import unit_above
 from relapse_risk.vocabulary import Bilingual
 
 _HELD_BYTES = 512 << 20
-SUFFIXES = (".csv", ".xlsx", ".parquet")
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+SUFFIXES = (".csv", ".txt", ".tsv", ".parquet", *WORKBOOKS)
 
 _NOT_A_TABLE = Bilingual("文件名不是任何一张表的名称", "its name is not that of a table")
-_NOT_READ = Bilingual("不是 csv、xlsx 或 parquet 文件", "neither csv, xlsx nor parquet")
+_NOT_READ = Bilingual("不是 csv、xlsx、xls 或 parquet 文件", "neither csv, xlsx, xls nor parquet")
 _CONTACT = Bilingual(
     "联系方式不入库，仅在输出名单时使用", "contacts are never stored; they are joined when a list is written"
 )
@@ -196,7 +201,7 @@ def _targets(mapping: Mapping | None) -> dict[str, _Target]:
             wanted = frozenset(normalise_header(column) for column in source_columns(mapping, origin))
             targets[_normalise_name(origin)] = _Target(origin, wanted)
     for table in TABLES:
-        headers = frozenset(_headers_of(table))
+        headers = frozenset(headers_of(table))
         for name in (table.zh, f"{table.zh}表", table.name, f"{table.name}s"):
             targets.setdefault(_normalise_name(name), _Target(table.zh, headers, table))
     return targets
@@ -214,9 +219,6 @@ def _recognise(name: str, targets: dict[str, _Target]) -> _Target | None:
         if plain == known or (plain.startswith(known) and not plain[len(known)].isalpha()):
             return targets[known]
     return None
-
-
-_Rows = tuple[tuple[str, ...], Callable[[], Iterator[pl.DataFrame]]]
 
 
 @dataclass
@@ -256,12 +258,20 @@ class _Reading:
             source, rows = _source_file(file, file.name), _rows_of(file, sheet_name, target)
             yield from self._tables_of(name, source, rows, target)
 
-    def _tables_of(self, name: str, source: SourceFile, rows: _Rows, target: _Target) -> Iterator[RawTable]:
-        headers, frames = rows
+    def _tables_of(self, name: str, source: SourceFile, rows: Rows, target: _Target) -> Iterator[RawTable]:
+        headers, keys = rows.headers, []
+        if target.table is not None:
+            unit = unit_above(cell for row in rows.above for cell in row)
+            headers = with_unit_above(headers, target.table, unit) if unit else headers
+            keys = key_positions(headers, target.table)
+        is_title = (any((cell or "").strip() for cell in row) for row in rows.above)
+        passed = {number: RowKind.TITLE for number, is_one in enumerate(is_title, start=1) if is_one}
 
         def batches() -> Iterator[list[RawTable]]:
-            for frame in frames():
-                sheet = Sheet(name, source, *_without_returned_excess(headers, frame))
+            for block in rows.blocks():
+                frame, others = without_footing(block, keys, rows.headers)
+                passed.update(others)
+                sheet = Sheet(name, source, *_without_returned_excess(headers, frame), passed)
                 yield self._canonical(sheet, target)
 
         def reread(number: int) -> Iterator[RawTable]:
@@ -280,16 +290,15 @@ class _Reading:
 
     def _canonical(self, sheet: Sheet, target: _Target) -> list[RawTable]:
         if target.table is not None:
-            return [_canonical_table(sheet, target.table)]
+            return [canonical_table(sheet, target.table)]
         return map_sheet(sheet, self.mapping, target.name) if self.mapping is not None else []
 
 
-def _rows_of(path: Path, sheet_name: str, target: _Target) -> _Rows:
+def _rows_of(path: Path, sheet_name: str, target: _Target) -> Rows:
     """Return the headers of a sheet, and what reads its rows from the first on, block by block."""
     if sheet_name:
-        headers, frame = workbook.read_sheet(path, sheet_name, target.wanted)
-        return headers, lambda: iter([frame])
-    if path.suffix.lower() == ".parquet":
+        return workbook.read_sheet(path, sheet_name, target.wanted)
+    if path.suffix.lower() == ".parquet" or workbook.is_parquet(path):
         return workbook.read_parquet(path)
     return read_csv(path, target.wanted)
 
@@ -297,12 +306,17 @@ def _rows_of(path: Path, sheet_name: str, target: _Target) -> _Rows:
 def _parts(path: Path, targets: dict[str, _Target]) -> list[tuple[str, _Target | None]]:
     """Return the sheets of a workbook (or one part without a name), each with what it becomes."""
     by_file = _recognise(path.stem, targets)
-    if path.suffix.lower() != ".xlsx":
+    is_workbook = workbook.is_workbook(path)
+    if not is_workbook and path.suffix.lower() not in WORKBOOKS:
         return [("", by_file)]
+    if not is_workbook and by_file is None:
+        return [("", None)]
+    if not is_workbook and not workbook.is_parquet(path):
+        return [("", by_file)]  # text that was given the suffix of a workbook
     names = workbook.sheet_names(path)
     parts = [(name, _recognise(name, targets)) for name in names]
     if by_file is not None and all(target is None for _, target in parts):
-        return [(names[0], by_file), *((name, None) for name in names[1:])]
+        return [(names[0], by_file), *((name, None) for name in names[1:])] if names else []
     return parts
 
 
@@ -321,73 +335,3 @@ def _without_returned_excess(
     if EXCESS_CELLS in frame.columns:
         cells.append(pl.col(EXCESS_CELLS))
     return headers, frame.with_columns(pl.coalesce(cells).alias(EXCESS_CELLS))
-
-
-def _headers_of(table: Table) -> dict[str, str]:
-    """Return canonical column names by the normalised headers they may have."""
-    headers: dict[str, str] = {}
-    for column in table.columns:
-        headers[normalise_header(column.zh)] = column.name
-        headers[normalise_header(column.name)] = column.name
-    headers.setdefault(normalise_header("录入日期"), "recorded_on")
-    return headers
-
-
-def _column_of(header: str, headers: dict[str, str], table: Table) -> str | None:
-    """Return the canonical column of a header; ``致贫返贫风险2`` is part of the list without the number."""
-    plain = normalise_header(header)
-    if plain in headers:
-        return headers[plain]
-    name = headers.get(re.sub(r"\d{1,2}$", "", plain))
-    return name if name and table.by_name[name].type is ColumnType.LIST else None
-
-
-def _canonical_table(sheet: Sheet, table: Table) -> RawTable:
-    headers = _headers_of(table)
-    passed_over = {normalise_header(header) for header in (*REASON_COLUMNS, EXCESS_CELLS)}
-    positions: dict[str, list[int]] = {}
-    unknown: list[str] = []
-    for i, header in enumerate(sheet.headers):
-        name = _column_of(header, headers, table) if header else None
-        if name is not None:
-            positions.setdefault(name, []).append(i)
-        elif header and normalise_header(header) not in passed_over:
-            unknown.append(header)
-    _refuse_missing(sheet, table, positions)
-    texts = [_column_text(sheet, table.by_name[name], at).alias(name) for name, at in positions.items()]
-    if EXCESS_CELLS in sheet.frame.columns:
-        texts.append(pl.col(EXCESS_CELLS))
-    return RawTable(table, sheet, sheet.frame.select(texts), table.zh, tuple(unknown))
-
-
-def _column_text(sheet: Sheet, column: Column, positions: Sequence[int]) -> pl.Expr:
-    if len(positions) == 1:
-        return sheet.text(positions[0])
-    if column.type is not ColumnType.LIST:
-        both = "、".join(sheet.headers[i] for i in positions)
-        raise DataError(
-            "RR106",
-            sheet.name,
-            f"{len(positions)} columns stand for {column.name} ({both})",
-            f"one column {column.zh} or {column.name}",
-            "Delete or rename the others",
-            zh=f"{sheet.name}：有 {len(positions)} 列都对应“{column.zh}”（{both}），请只保留一列。",
-        )
-    parts = [sheet.text(i).str.strip_chars() for i in positions]
-    return pl.concat_str(
-        [pl.when(~p.is_in(["", "无"])).then(p) for p in parts], separator=ITEM_SEPARATOR, ignore_nulls=True
-    )
-
-
-def _refuse_missing(sheet: Sheet, table: Table, positions: dict[str, list[int]]) -> None:
-    missing = [c for c in table.columns if c.need is not Need.OPTIONAL and c.name not in positions]
-    if missing:
-        zh = "、".join(column.zh for column in missing)
-        raise DataError(
-            "RR105",
-            sheet.name,
-            f"the table {table.name} lacks the required columns {', '.join(c.name for c in missing)} ({zh})",
-            "every required column, under its Chinese or English header",
-            "Add them to the file, or give a mapping that says where they come from",
-            zh=f"{sheet.name}：“{table.zh}”缺少必填列 {zh}，整个文件未导入。",
-        )

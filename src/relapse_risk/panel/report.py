@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from relapse_risk.panel.commit import Commit
-from relapse_risk.panel.raw import Ignored, SourceFile
+from relapse_risk.panel.raw import Ignored, RowKind, SourceFile
 from relapse_risk.panel.rejects import TableCounts
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.vocabulary import Bilingual, Language
@@ -37,6 +37,8 @@ class IngestReport:
         Headers nothing reads, by file.
     ignored : tuple of Ignored
         Files and sheets passed over.
+    passed_over : mapping of str to mapping of int to RowKind
+        Rows that are no records (titles, totals, notes), by sheet and row number.
     assumed : mapping of str to str
         By table, how ``recorded_on`` was derived where the source does not say it.
     """
@@ -52,6 +54,7 @@ class IngestReport:
     ignored: tuple[Ignored, ...]
     assumed: Mapping[str, str]
     mapping_name: str = ""
+    passed_over: Mapping[str, Mapping[int, RowKind]] = field(default_factory=dict)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per table: table, zh, read, accepted, rejected, duplicate."""
@@ -87,6 +90,7 @@ class IngestReport:
             Bilingual(f"未读取 {item.name}：{item.reason.zh}", f"passed over {item.name}: {item.reason.en}")
             for item in self.ignored
         ]
+        remarks += [_passed_line(name, rows) for name, rows in self.passed_over.items()]
         remarks += [
             Bilingual(
                 f"{TABLE_BY_NAME[table].zh}的录入日期为推定：{how}",
@@ -124,8 +128,28 @@ class IngestReport:
             "ignored": [
                 {"name": item.name, "zh": item.reason.zh, "en": item.reason.en} for item in self.ignored
             ],
+            "passed_over": [
+                {"name": name, "rows": len(rows), "kinds": _kinds(rows)}
+                for name, rows in self.passed_over.items()
+            ],
             "reject_files": [path.relative_to(self.store).as_posix() for path in self.reject_files],
         }
+
+
+def _kinds(rows: Mapping[int, RowKind]) -> dict[str, int]:
+    return {kind.value.en: count for kind in RowKind if (count := list(rows.values()).count(kind))}
+
+
+def _passed_line(name: str, rows: Mapping[int, RowKind]) -> Bilingual:
+    """Say which rows are no records, by kind and row number."""
+    zh, en = [], []
+    for kind in RowKind:
+        numbers = [str(number) for number, found in rows.items() if found is kind]
+        if numbers:
+            shown = ", ".join(numbers[:5]) + (", …" if len(numbers) > 5 else "")
+            zh.append(f"{kind.value.zh} {len(numbers)} 行（第 {shown} 行）")
+            en.append(f"{len(numbers)} {kind.value.en} (row {shown})")
+    return Bilingual(f"未作为记录读取 {name}：{'、'.join(zh)}", f"no records in {name}: {', '.join(en)}")
 
 
 def _count_line(name: str, counts: TableCounts) -> Bilingual:
