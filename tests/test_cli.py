@@ -165,3 +165,46 @@ def test_a_wrong_call_says_what_to_do_and_writes_nothing(
     assert "Traceback" not in done.output
     left = [path for path in tmp_path.rglob("*") if path.name not in before and path.is_file()]
     assert left == []
+
+
+def test_planning_verbs_show_and_write(county: Path) -> None:
+    call = ("--store", county / "store", "--as-of", "2023-12-31")
+    out = county / "out" / "planning"
+    (county / "rates.csv").write_text(
+        "类别,计发单位,年标准(元),依据\n脱贫不稳定户,人,1200,县文件\n", encoding="utf-8"
+    )
+    tried = ("rules", "what-if", *call, "--set", "line=9000", "--rates", county / "rates.csv")
+    done = run(*tried, "--out", out / "what-if")
+    assert done.exit_code == 0, done.output
+    assert "7770 → 9000" in done.output
+    manifest = json.loads((out / "what-if" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["totals"]["then"] >= manifest["totals"]["now"]
+    assert manifest["cost"]
+    assert not manifest["may_leave_the_county"]
+    done = run(
+        "rules", "what-if", *call, "--set", "line=7000:9000:1000", "--lang", "en", "--out", out / "curve"
+    )
+    assert done.exit_code == 0, done.output
+    assert (out / "curve" / "caseload_curve.csv").exists()
+    for name, options in (("inside", ()), ("outside", ("--leaves-county", "--weight", "lifted_villages=2"))):
+        done = run("rules", "roll-up", *call, "--out", out / name, *options)
+        assert done.exit_code == 0, done.output
+        manifest = json.loads((out / name / "manifest.json").read_text(encoding="utf-8"))
+        assert manifest["may_leave_the_county"] == (name == "outside")
+    assert "*" in (out / "outside" / "各乡镇人口.csv").read_text(encoding="utf-8-sig")
+    assert "*" not in (out / "inside" / "各乡镇人口.csv").read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    ("option", "code"),
+    [
+        (("--set", "lime=7500"), "RR243"),
+        (("--set", "line=0.75"), "RR244"),
+        (("--set", "line"), "RR241"),
+        (("--set", "line=7500", "--area", "99"), "RR245"),
+    ],
+)
+def test_a_wrong_what_if_is_refused(county: Path, option: tuple[str, ...], code: str) -> None:
+    done = run("rules", "what-if", "--store", county / "store", "--as-of", "2023-12-31", *option)
+    assert done.exit_code == 2
+    assert code in done.output

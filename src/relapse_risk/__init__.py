@@ -48,6 +48,8 @@ _HOME = {
     "plot_reliability": "relapse_risk.outputs.plots",
     "plot_tiers": "relapse_risk.outputs.plots",
     "read_exports": "relapse_risk.panel.read",
+    "rank_counties": "relapse_risk.rules.key_counties",
+    "roll_up": "relapse_risk.rules.roll_up",
     "run_backtest": "relapse_risk.evaluation.backtest",
     "score": "relapse_risk.pipeline",
     "simulate": "relapse_risk.panel.synthetic",
@@ -94,6 +96,8 @@ if TYPE_CHECKING:
     from relapse_risk.rules.apply import apply_rules as apply_rules
     from relapse_risk.rules.candidates import candidates as candidates
     from relapse_risk.rules.items import clearance_list as clearance_list
+    from relapse_risk.rules.key_counties import rank_counties as rank_counties
+    from relapse_risk.rules.roll_up import roll_up as roll_up
     from relapse_risk.rules.sheet import explain_rules as explain_rules
     from relapse_risk.rules.timers import timers as timers
     from relapse_risk.rules.what_if import caseload_curve as caseload_curve

@@ -1,4 +1,4 @@
-"""What the planning verbs do: what-ifs and curves over the counties of a store, with a manifest."""
+"""What the planning verbs do: what-ifs, curves and roll-ups over a store, each with a manifest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from relapse_risk.engine import over_counties
+from relapse_risk.outputs.suppress import THRESHOLD, WIDTH
+from relapse_risk.outputs.write_roll_up import roll_up_files, roll_up_note, roll_up_tables
 from relapse_risk.outputs.write_what_if import curve_files, unverified_said, what_if_files
 from relapse_risk.rules.caseload import CaseloadCurve, WhatIf, merge_curves, merge_what_ifs
+from relapse_risk.rules.key_counties import FACTORS
+from relapse_risk.rules.roll_up import RollUp, merge_roll_ups, roll_up
 from relapse_risk.rules.what_if import caseload_curve, no_such_area, what_if
 from relapse_risk.runs import publish_result, store_facts
 from relapse_risk.thresholds import EVERYWHERE
@@ -17,6 +21,7 @@ from relapse_risk.thresholds import EVERYWHERE
 if TYPE_CHECKING:
     import polars as pl
 
+    from relapse_risk.outputs.tables import ResultTable
     from relapse_risk.panel.panel import Panel
     from relapse_risk.rules.changes import Settings
     from relapse_risk.terminal import Progress
@@ -108,6 +113,43 @@ def write_curve(
         "may_leave_the_county": False,
     }
     publish_result("caseload_curve", contents, dict(curve_files(curve, note, language)), out)
+
+
+def run_roll_up(
+    store: Path,
+    as_of_date: date,
+    *,
+    thresholds: ThresholdTable | None = None,
+    on_progress: Progress | None = None,
+) -> RollUp:
+    """Return population, coverage and the factors of key counties, over all counties of a store."""
+    parts = over_counties(
+        store, lambda _, panel: roll_up(panel, as_of_date), as_of_date, on_progress, thresholds
+    )
+    return merge_roll_ups([part for _, part in parts])
+
+
+def write_roll_up(
+    store: Path,
+    result: RollUp,
+    out: Path,
+    language: Language,
+    weights: Mapping[str, float] | None = None,
+    *,
+    leaves_county: bool = False,
+) -> list[ResultTable]:
+    """Write a roll-up, whole or fit to leave the county, with its manifest; return the tables."""
+    tables = roll_up_tables(result, language, weights, leaves_county=leaves_county)
+    note = roll_up_note(result, language, weights, leaves_county=leaves_county)
+    contents = {
+        "inputs": store_facts(store),
+        "as_of_date": str(result.as_of_date),
+        "weights": {name: (weights or {}).get(name, 1.0) for name in FACTORS},
+        "may_leave_the_county": leaves_county,
+        "suppression": {"threshold": THRESHOLD, "range": WIDTH} if leaves_county else None,
+    }
+    publish_result("roll_up", contents, dict(roll_up_files(tables, note, language)), out)
+    return tables
 
 
 def _is_in(area: str, county: str) -> bool:

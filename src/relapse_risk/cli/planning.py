@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relapse_risk.cli.options import AsOf, Store, language_of, store_of, thresholds_of_project
+from relapse_risk.cli.options import AsOf, Out, Store, language_of, store_of, thresholds_of_project
 from relapse_risk.terminal import console, errors_shown, print_result, progress
 
 if TYPE_CHECKING:
@@ -95,4 +95,38 @@ def _show_curve(
     print_result(curve_tables(curve, language), note, language)
     if out is not None:
         write_curve(store, curve, note, language, out)
+        console().print(f"→ {out}")
+
+
+@app.command("roll-up")
+def rules_roll_up(
+    as_of: AsOf,
+    out: Out,
+    store: Store = None,
+    leaves_county: Annotated[
+        bool, typer.Option("--leaves-county", help="Withhold counts under 5 and what would give them away.")
+    ] = False,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weight", help="FACTOR=WEIGHT of its rank, such as lifted_villages=2."),
+    ] = None,
+    lang: Lang = None,
+) -> None:
+    """Add up a county: coverage against the targets, population by township, ranking of key counties.
+
+    Example: relapse-risk rules roll-up --as-of 2024-12-31 --out outputs/roll-up --leaves-county
+    """
+    from relapse_risk.outputs.write_roll_up import roll_up_note
+    from relapse_risk.planning import run_roll_up, write_roll_up
+    from relapse_risk.rules.changes import parse_settings
+
+    with errors_shown():
+        language, given = language_of(lang), dict(parse_settings(weights or [], "--weight").values)
+        with progress("roll-up") as show:
+            result = run_roll_up(
+                store_of(store), as_of.date(), thresholds=thresholds_of_project(), on_progress=show
+            )
+        tables = write_roll_up(store_of(store), result, out, language, given, leaves_county=leaves_county)
+        note = roll_up_note(result, language, given, leaves_county=leaves_county)
+        print_result([tables[0], tables[3]], note, language)
         console().print(f"→ {out}")

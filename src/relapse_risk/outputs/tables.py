@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 NOTE = Bilingual("说明", "READ_ME")
+WITHHELD_MARK = "*"
 _SHEET_LETTERS = 31
 _WIDEST, _NARROWEST = 60, 9
 # A workbook notes when it was made; the same inputs give the same bytes only if that is always the same.
@@ -102,7 +103,8 @@ def sheets_bytes(
         book.set_properties({"created": _MADE_ON})
         head = book.add_format({"bold": True, "bg_color": "#dde6ef", "text_wrap": True, "valign": "top"})
         wrapped = book.add_format({"text_wrap": True, "valign": "top"})
-        number = book.add_format({"num_format": "#,##0.##;-#,##0.##;0", "valign": "top"})
+        number = book.add_format({"num_format": "#,##0", "valign": "top", "align": "right"})
+        share = book.add_format({"num_format": "#,##0.00", "valign": "top", "align": "right"})
         if note:
             sheet = book.add_worksheet(NOTE.text(language))
             sheet.set_column(0, 0, 110, wrapped)
@@ -110,12 +112,16 @@ def sheets_bytes(
         for name, frame in sheets.items():
             sheet = book.add_worksheet(name[:_SHEET_LETTERS])
             for column, (header, series) in enumerate(zip(frame.columns, frame.iter_columns(), strict=True)):
-                is_number = series.dtype.is_numeric()
+                is_count = series.dtype.is_numeric() or is_partly_withheld(series)
+                numbers = series.cast(pl.Float64, strict=False).drop_nulls()
+                has_decimals = is_count and bool((numbers != numbers.floor()).any())
                 texts = series.cast(pl.String, strict=False).fill_null("").to_list()
                 width = max(map(_letters, [*texts[:500], header[:24]]))
                 sheet.set_column(column, column, min(max(width + 2, _NARROWEST), _WIDEST))
                 sheet.write(0, column, header, head)
-                _write_column(sheet, column, series, number if is_number else wrapped)
+                _write_column(
+                    sheet, column, series, share if has_decimals else number if is_count else wrapped
+                )
             sheet.freeze_panes(1, 0)
             sheet.repeat_rows(0)
             sheet.set_landscape()
@@ -124,9 +130,18 @@ def sheets_bytes(
     return buffer.getvalue()
 
 
+def is_partly_withheld(series: pl.Series) -> bool:
+    """Return whether a column is of counts some of which are withheld; the others are still numbers."""
+    return series.dtype == pl.String and bool((series == WITHHELD_MARK).any())
+
+
 def _write_column(sheet: Worksheet, column: int, series: pl.Series, style: Format) -> None:
+    is_count = is_partly_withheld(series)
     for row, value in enumerate(series.to_list(), 1):
         if value is None:
+            continue
+        if is_count and value != WITHHELD_MARK:
+            sheet.write_number(row, column, float(value), style)
             continue
         if isinstance(value, bool):
             sheet.write_boolean(row, column, value, style)

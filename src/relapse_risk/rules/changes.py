@@ -38,7 +38,7 @@ class Settings:
     curve: tuple[str, tuple[float, ...]] | None = None
 
 
-def parse_settings(texts: Sequence[str]) -> Settings:
+def parse_settings(texts: Sequence[str], option: str = "--set") -> Settings:
     """Return the settings of ``PARAM=VALUE`` or ``PARAM=FROM:TO:STEP`` (both ends included).
 
     Raises
@@ -62,7 +62,7 @@ def parse_settings(texts: Sequence[str]) -> Settings:
         if not name or len(numbers) not in (1, 3) or not np.isfinite(numbers).all():
             raise ConfigurationError(
                 "RR241",
-                f"--set {text}",
+                f"{option} {text}",
                 "not a setting",
                 "PARAM=VALUE such as line=7500, or PARAM=FROM:TO:STEP such as line=7000:8000:100",
                 "Write plain numbers: a share of 70% is 0.7",

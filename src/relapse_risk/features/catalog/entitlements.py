@@ -155,7 +155,7 @@ _GUARANTEES = (
         # on that is out of school.
         members(at_least("age", 6), below("age", 16), _IS_OUT_OF_SCHOOL)
         - members(at_least("age", 6), below("age", 16), _IS_OUT_OF_SCHOOL, _IS_EXCUSED).or_else(0)
-        + members(at_least("age", 7), below("age", 16), is_in("school_status", "学前")),
+        + members(at_least("age", 7), below("age", 16), is_in("school_status", "学前")).or_else(0),
         "guarantees",
     ),
     rule_feature(
