@@ -19,7 +19,7 @@ from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.files import parquet_bytes, write_together
 from relapse_risk.modeling.store import load_model, model_hash
 from relapse_risk.outputs.files import json_bytes
-from relapse_risk.outputs.manifest import MANIFEST_FILE, manifest_of, unverified_thresholds
+from relapse_risk.outputs.manifest import MANIFEST_FILE, manifest_of, rules_hash, unverified_thresholds
 from relapse_risk.outputs.rule_tables import RuleTables, merged_unverified, summed
 from relapse_risk.outputs.visit_list import ListSettings, VisitList, make_visit_list
 from relapse_risk.outputs.write_list import write_visit_list
@@ -27,6 +27,7 @@ from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Scenario, simulate, write_exports, write_truth
 from relapse_risk.pipeline import Scored, score
 from relapse_risk.rules.apply import apply_rules
+from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.sheet import RuleSheet, explain_rules
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def write_rule_hits(
     contents = {
         "inputs": store_facts(store),
         "as_of_date": str(as_of_date),
+        "rules_sha256": rules_hash(RULES),
         "rules": tables.summary.to_dicts(),
         "unverified_thresholds": list(tables.unverified),
         "unknown_parameters": list(tables.unknown),

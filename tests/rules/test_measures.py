@@ -37,6 +37,7 @@ def test_every_risk_has_measures_for_every_labour_class() -> None:
     [
         ({"able_labour_n": 1, "weak_labour_n": 1}, LabourClass.ABLE),
         ({"able_labour_n": 0, "weak_labour_n": 2}, LabourClass.WEAK),
+        ({"able_labour_n": 0, "weak_labour_n": 1}, LabourClass.WEAK),
         ({"able_labour_n": 0, "weak_labour_n": 0}, LabourClass.NONE),
         ({"all_no_labour": 1}, LabourClass.NONE),
         ({"all_no_labour": 0}, None),

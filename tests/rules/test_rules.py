@@ -313,6 +313,11 @@ LIMITS: list[tuple[str, Values, int]] = [
     ("R15", DISASTER | {"disaster_loss_12m_yuan": 0, "net_income_12m_yuan": -5}, NO_HIT),
     ("R15", DISASTER | {"net_income_12m_yuan": -5}, CANNOT_JUDGE),
     ("R15", DISASTER | {"disaster_loss_12m_yuan": 1, "net_income_12m_yuan": 1}, HIT),
+    (
+        "R15",
+        DISASTER | {"disaster_loss_12m_yuan": 1, "net_income_12m_yuan": 1, "disaster_unvalued_n": 1},
+        HIT,
+    ),
     ("R15", DISASTER | {"disaster_loss_12m_yuan": 0, "disaster_unvalued_n": 1}, CANNOT_JUDGE),
     ("R15", DISASTER | {"disaster_loss_12m_yuan": 0.5, "net_income_12m_yuan": -0.5}, CANNOT_JUDGE),
     ("R15", {"disaster_n": 1, "disaster_house_damage_n": 1}, HIT),

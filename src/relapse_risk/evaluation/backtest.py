@@ -256,6 +256,7 @@ def _origin_facts(
         "calibration_origins": [str(day) for day in split.calibration_origins],
         "labels_known_on": str(split.labels_known_on),
         "training_rows": models["model"].metadata["rows"],
+        "unverified_parameters": models["model"].metadata["unverified_parameters"],
         "best_indicator": models["best_indicator"].features.names[int(np.argmax(weights))],
         "n": len(origin.outcome),
         "events": int(origin.outcome.sum()),
