@@ -243,6 +243,7 @@ def _joined(parts: Sequence[FeatureMatrix]) -> FeatureMatrix:
         parts[0].features,
         np.concatenate([part.values for part in parts]),
         pl.concat([part.parameters for part in parts]),
+        parts[0].absent_tables,
     )
 
 

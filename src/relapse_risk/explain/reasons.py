@@ -18,8 +18,9 @@ from relapse_risk.errors import ContractError
 from relapse_risk.explain.attribute import Attributions
 from relapse_risk.explain.facts import NO_FACT, choose_facts, worded_features
 from relapse_risk.explain.groups import key_groups
+from relapse_risk.features.coverage import thin_families
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.features.spec import Feature
+from relapse_risk.features.spec import FAMILIES, Feature
 from relapse_risk.rules.apply import describe_gaps, missing_fields
 from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.measures import suggest_measures
@@ -32,6 +33,9 @@ from relapse_risk.vocabulary import MODEL_ONLY_NOTE, Basis, Bilingual, Language,
 
 SELF_APPLICATION_NOTE = Bilingual("本户自主申报，待核实", "The household applied itself; to be verified")
 ROUTINE_NOTE = Bilingual("例行走访", "Routine visit")
+THIN_FAMILIES = Bilingual("{families}类指标缺失过半", "more than half unknown of {families}")
+_CLAUSE = {"zh": "；", "en": "; "}
+_COMMA = {"zh": "、", "en": ", "}
 DATA_GAP_REASON = Bilingual(
     "数据缺口：{fields}缺失，请入户核实", "Data gaps: {fields} not known; please check on the visit"
 )
@@ -252,11 +256,21 @@ def _name_gaps(
     missed = {name for missing in missing_rows for fields in missing.values() for name in fields}
     # A visit can fill gaps of a record, not a parameter or a table that the county lacks altogether.
     fillable = {n for n in missed if not is_parameter(n) and not np.isnan(matrix.column(n)).all()}
-    for missing in missing_rows:
+    thin = thin_families(matrix.rows(rows).coverage)
+    for missing, families in zip(missing_rows, thin, strict=True):
         names = list(dict.fromkeys(name for fields in missing.values() for name in fields))
         of_record = [name for name in names if name in fillable]
-        named.append((_first_few(matrix, of_record, language), _first_few(matrix, names, language)))
+        every = [_first_few(matrix, names, language), _say_thin(families, language)]
+        named.append((_first_few(matrix, of_record, language), _CLAUSE[language].join(filter(None, every))))
     return named
+
+
+def _say_thin(families: Sequence[str], language: Language) -> str:
+    """Return the families of indicators of which less than half is known, as people call them."""
+    if not families:
+        return ""
+    titles = _COMMA[language].join(FAMILIES[family].text(language) for family in families)
+    return THIN_FAMILIES.text(language).replace("{families}", titles)
 
 
 def _first_few(matrix: FeatureMatrix, names: Sequence[str], language: Language) -> str:

@@ -16,6 +16,7 @@ from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.tables import TABLES
 from relapse_risk.thresholds import Threshold, ThresholdTable
 
 _PARAMETER_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -96,7 +97,8 @@ def build_features(
         each.compute(plan, wanted_rows, values[end - len(wanted_rows) : end], of_date)
         indexes.append(_index(each, panel_then.as_of_date)[wanted_rows])
         parameters.append(_parameters(each, panel_then.as_of_date))
-    return FeatureMatrix(pl.concat(indexes), wanted, values, pl.concat(parameters))
+    absent = frozenset(table.name for table in TABLES if table.is_stored).difference(panel.tables)
+    return FeatureMatrix(pl.concat(indexes), wanted, values, pl.concat(parameters), absent)
 
 
 def _positions(dated: Evaluation, chosen: pl.Series | None) -> NDArray[np.int64]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
+from relapse_risk.features.coverage import Coverage, coverage_of
 from relapse_risk.features.expression import Array, Evaluator, Expression, FeatureRef, ParameterRef
 from relapse_risk.features.spec import FeatureSet
 
@@ -45,6 +47,8 @@ class FeatureMatrix:
     parameters : polars.DataFrame
         ``PARAMETER_COLUMNS``: the dated parameters in force for each county and as-of date; rules and
         phrases read them from here, so that all pages quote the same numbers.
+    absent_tables : frozenset of str
+        Tables that nobody handed in.
     """
 
     index: pl.DataFrame
@@ -53,6 +57,7 @@ class FeatureMatrix:
     parameters: pl.DataFrame = field(
         default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(PARAMETER_COLUMNS, pl.String))
     )
+    absent_tables: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.values.shape != (self.index.height, len(self.features)):
@@ -77,6 +82,11 @@ class FeatureMatrix:
     def as_of_dates(self) -> tuple[date, ...]:
         """The as-of dates, in order."""
         return tuple(self.index["as_of_date"].unique().sort().to_list())
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """Share of each family that is known of every row, of what applies and is due."""
+        return coverage_of(self)
 
     def column(self, name: str) -> Array:
         """Return one feature's values, shape ``(n_rows,)``."""
@@ -123,7 +133,7 @@ class FeatureMatrix:
     def rows(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> FeatureMatrix:
         """Return the rows of a mask or of positions, in that order."""
         positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
-        return FeatureMatrix(self.index[positions], self.features, self.values[positions], self.parameters)
+        return replace(self, index=self.index[positions], values=self.values[positions])
 
     def at(self, as_of_date: date) -> FeatureMatrix:
         """Return the rows of one as-of date."""
@@ -132,9 +142,7 @@ class FeatureMatrix:
     def select(self, names: Sequence[str]) -> FeatureMatrix:
         """Return the matrix with only these features, in this order."""
         positions = [self.features.position(name) for name in names]
-        return FeatureMatrix(
-            self.index, self.features.select(names), self.values[:, positions], self.parameters
-        )
+        return replace(self, features=self.features.select(names), values=self.values[:, positions])
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a frame indexed by ``household_id`` and ``as_of_date``, one column per feature."""

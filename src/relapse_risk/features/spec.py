@@ -13,10 +13,34 @@ from relapse_risk.vocabulary import Bilingual, Direction, Role, Unit
 
 
 class Missing(StrEnum):
-    """What a missing value of a feature means."""
+    """Why a value is missing.
+
+    A feature declares one of the first two for what its tables leave open; the others are worked out for each
+    row (:mod:`relapse_risk.features.coverage`).
+    """
 
     NOT_REPORTED = "not_reported"
     NOT_APPLICABLE = "not_applicable"
+    NOT_DUE = "not_due"
+    TABLE_ABSENT = "table_absent"
+
+
+FAMILIES = {
+    "income": Bilingual("收入水平", "income"),
+    "dynamics": Bilingual("收入变动", "income dynamics"),
+    "status": Bilingual("收入状态", "income status"),
+    "composition": Bilingual("收入结构", "income composition"),
+    "spending": Bilingual("刚性支出", "rigid spending"),
+    "health": Bilingual("健康残疾", "health and disability"),
+    "work": Bilingual("劳动就业", "labour and work"),
+    "demography": Bilingual("人口", "demography"),
+    "guarantees": Bilingual("三保障和饮水", "guarantees"),
+    "livelihood": Bilingual("生计负债", "livelihood and debt"),
+    "shocks": Bilingual("事件", "events"),
+    "context": Bilingual("村县环境", "village and county"),
+    "procedure": Bilingual("帮扶过程", "assistance and procedure"),
+    "entitlements": Bilingual("保障享受", "entitlements"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +71,8 @@ class Feature:
     to_verify : Bilingual or None
         What a visitor should check where this is a reason.
     missing : Missing
-        What NaN means; ``NOT_REPORTED`` becomes a data gap on the list.
+        What NaN means where the tables are there and reports reach back far enough: ``NOT_REPORTED``, a
+        data gap on the list, or ``NOT_APPLICABLE``.
     module : str
         The project's own module that declares it; empty for the package's own.
     """

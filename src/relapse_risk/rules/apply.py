@@ -9,9 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
+from relapse_risk.features.coverage import KNOWN, NOT_REPORTED, missing_codes, reads_in
 from relapse_risk.features.expression import Array, Expression
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.features.spec import Missing
+from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.spec import COUNTY_PARAMETERS, Rule, RuleState, is_parameter
 from relapse_risk.scores import CANNOT_JUDGE, HIT, NO_HIT, RuleHits
@@ -187,15 +188,18 @@ def _blocks(matrix: FeatureMatrix) -> Iterator[tuple[slice, FeatureMatrix]]:
 
 
 def _missing_names(matrix: FeatureMatrix, rule: Rule, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
-    block = matrix.rows(rows).select(rule.reads)
+    """Return what is missing for a rule; what does not apply or is not due only where nothing else is."""
+    block = matrix.rows(rows)
     names = [*rule.reads, *rule.params]
-    values = [block.parameter(name) if is_parameter(name) else block.column(name) for name in names]
-    is_missing = np.isnan(np.column_stack(values)) if values else np.zeros((len(rows), 0), dtype=bool)
-    counts = np.array(
-        [is_parameter(name) or matrix.features[name].missing is Missing.NOT_REPORTED for name in names]
-    )
-    reported = is_missing & counts
-    chosen = np.where(reported.any(axis=1, keepdims=True), reported, is_missing)
+    codes = [
+        np.where(np.isnan(block.parameter(name)), NOT_REPORTED, KNOWN)
+        if is_parameter(name)
+        else missing_codes(block, name)
+        for name in names
+    ]
+    missing = np.column_stack(codes) if codes else np.zeros((len(rows), 0), dtype=np.uint8)
+    reported = missing >= NOT_REPORTED
+    chosen = np.where(reported.any(axis=1, keepdims=True), reported, missing != KNOWN)
     return [tuple(name for name, is_named in zip(names, row, strict=True) if is_named) for row in chosen]
 
 
@@ -204,5 +208,11 @@ def _label(matrix: FeatureMatrix, name: str, language: Language) -> str:
         return COUNTY_PARAMETERS[name].text(language)
     if is_parameter(name):
         return name
+    absent = [table for table in reads_in(matrix, name).tables if table in matrix.absent_tables]
+    if absent:
+        # One table explains all that reads it.
+        return (
+            f"{TABLE_BY_NAME[absent[0]].zh}（未提供）" if language == "zh" else f"table {absent[0]} (absent)"
+        )
     feature = matrix.features[name]
     return feature.zh if language == "zh" else feature.en

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from relapse_risk.features.catalog.flows import (
     IS_BELOW_LINE,
+    PERIOD_MONTHS,
     REFERENCE_INCOME,
     REFERENCE_INCOME_PER_PERSON,
     REFERENCE_INCOME_TO_LINE,
@@ -273,6 +274,24 @@ MONTHS_SINCE_REPORT = Feature(
     "status",
     months_since_report(),
 )
+REPORT_MONTHS = Feature(
+    "report_months",
+    "最近一期记录的月数",
+    "months of the latest known period",
+    Unit.MONTHS,
+    "status",
+    last(PERIOD_MONTHS),
+    role=Role.RULE,
+)
+REPORTED_MONTHS = Feature(
+    "reported_months",
+    "近60个月有记录的月数",
+    "months of 60 that known periods cover",
+    Unit.MONTHS,
+    "status",
+    sum_over(PERIOD_MONTHS, _STATUS_MONTHS, coverage=0),
+    role=Role.RULE,
+)
 
 DYNAMICS: tuple[Feature, ...] = (
     REF_INCOME_PC_PRIOR_12M,
@@ -296,4 +315,6 @@ DYNAMICS: tuple[Feature, ...] = (
     BELOW_LINE_COUNT,
     PERIODS_KNOWN,
     MONTHS_SINCE_REPORT,
+    REPORT_MONTHS,
+    REPORTED_MONTHS,
 )

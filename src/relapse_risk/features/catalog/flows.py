@@ -35,6 +35,9 @@ REFERENCE_INCOME_PER_PERSON = (
 REFERENCE_INCOME_TO_LINE = REFERENCE_INCOME_PER_PERSON / param("line")
 IS_BELOW_LINE = in_period("below_line").or_else(REFERENCE_INCOME_TO_LINE < 1)
 
+# Of one period: persons stay and flows grow twelvefold over the months, so their quotient tells the months.
+PERIOD_MONTHS = 12 * in_period("n_person") / annual("n_person")
+
 # Neighbours are compared on recent reports only; what was said years ago is no state of today.
 IS_RECENT = months_since_report() <= 12
 
