@@ -119,6 +119,27 @@ def test_a_list_of_rules_only_appears_whole_and_is_never_overwritten(county: Pat
     assert run(*call, "--capacity", 90, "--force").exit_code == 0
 
 
+def test_a_list_that_staff_filled_in_comes_back(county: Path) -> None:
+    """The way there and back with the verbs alone; the second time nothing is new."""
+    out = county / "out" / "list-and-back"
+    made = run(
+        *("visit-list", "--store", county / "store", "--as-of", "2023-12-31", "--out", out),
+        *("--model", "none", "--capacity", 60),
+    )
+    assert made.exit_code == 0, made.output
+    listed = next(out.glob("走访清单_*.csv"))
+    rows = pl.read_csv(listed, infer_schema=False)
+    filled = rows.with_columns(走访日期=pl.lit("2024-01-10"), 核实结果=pl.lit("属实"))
+    back = county / "back.csv"
+    filled.write_csv(back, include_bom=True)
+    call = ("record-visits", back, "--store", county / "store", "--lists", out)
+    done = run(*call)
+    assert done.exit_code == 0, done.output
+    assert f"已录入走访{rows.height}条" in done.output
+    assert "precision" in done.output
+    assert f"此前已录入{rows.height}条" in run(*call).output
+
+
 @pytest.mark.parametrize(
     ("verb", "keys"),
     [

@@ -3,7 +3,7 @@
 The library face is the dataflow, one name an arrow::
 
     read_exports → validate → Panel.known_at → build_features → apply_rules → predict_risk → explain
-                 → make_visit_list
+                 → make_visit_list; returned lists → record_visits → Panel
 
 Names are imported when they are first used, so that ``import relapse_risk`` is instant.
 """
@@ -42,14 +42,17 @@ _HOME = {
     "make_labels": "relapse_risk.labels",
     "make_reasons": "relapse_risk.explain.reasons",
     "make_visit_list": "relapse_risk.outputs.visit_list",
+    "estimate_missed": "relapse_risk.outputs.list_quality",
     "plot_distribution": "relapse_risk.outputs.plots",
     "plot_gain": "relapse_risk.outputs.plots",
     "plot_reasons": "relapse_risk.outputs.plots",
     "plot_reliability": "relapse_risk.outputs.plots",
     "plot_tiers": "relapse_risk.outputs.plots",
+    "precision_of_lists": "relapse_risk.outputs.list_quality",
     "read_exports": "relapse_risk.panel.read",
     "rank_counties": "relapse_risk.rules.key_counties",
     "roll_up": "relapse_risk.rules.roll_up",
+    "record_visits": "relapse_risk.outputs.feedback",
     "run_backtest": "relapse_risk.evaluation.backtest",
     "score": "relapse_risk.pipeline",
     "simulate": "relapse_risk.panel.synthetic",
@@ -77,6 +80,9 @@ if TYPE_CHECKING:
     from relapse_risk.labels import make_labels as make_labels
     from relapse_risk.modeling.store import load_model as load_model
     from relapse_risk.modeling.training import TrainedModel as TrainedModel
+    from relapse_risk.outputs.feedback import record_visits as record_visits
+    from relapse_risk.outputs.list_quality import estimate_missed as estimate_missed
+    from relapse_risk.outputs.list_quality import precision_of_lists as precision_of_lists
     from relapse_risk.outputs.plots import plot_distribution as plot_distribution
     from relapse_risk.outputs.plots import plot_gain as plot_gain
     from relapse_risk.outputs.plots import plot_reasons as plot_reasons

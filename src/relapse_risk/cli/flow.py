@@ -20,7 +20,7 @@ from relapse_risk.cli.options import (
     store_of,
     thresholds_of_project,
 )
-from relapse_risk.terminal import console, errors_shown, print_backtest, progress
+from relapse_risk.terminal import console, errors_shown, print_backtest, print_table, progress
 
 if TYPE_CHECKING:
     from relapse_risk.vocabulary import Language
@@ -205,3 +205,34 @@ def visit_list(
             for line in county.summary_lines(language):
                 console().print(line, markup=False)
         console().print(f"→ {out}")
+
+
+@app.command("record-visits")
+def record_visits(
+    returned: Annotated[list[Path], typer.Argument(help="Returned lists, filled in: csv or xlsx.")],
+    store: Store = None,
+    lists: Annotated[
+        list[Path] | None, typer.Option("--lists", help="Folders that lists were written to.")
+    ] = None,
+) -> None:
+    """Record the visits of returned lists, and say how good the lists were.
+
+    Example: relapse-risk record-visits returned.xlsx --store data/store --lists outputs
+    """
+    from relapse_risk.outputs.feedback import record_visits as record
+    from relapse_risk.outputs.list_quality import estimate_missed, precision_of_lists
+
+    project = open_project()
+    with errors_shown():
+        report = record(returned, store_of(store), lists or [project.outputs])
+        for line in report.summary_lines(project.language):
+            console().print(line, markup=False)
+        precision = precision_of_lists(report.results)
+        tables = {
+            "核实结果 what visits found": precision.filter(precision["verified"] > 0),
+            "随机抽样估计的漏列户数 missed, by the audit sample": estimate_missed(report.results),
+        }
+        for title, frame in tables.items():
+            if frame.height:
+                rows = [["–" if cell is None else cell for cell in row] for row in frame.rows()]
+                print_table(title, frame.columns, rows)

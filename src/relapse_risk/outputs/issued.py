@@ -41,24 +41,19 @@ def issued_rows(visit_list: VisitList) -> pl.DataFrame:
         list), ``is_audit``, ``inclusion_probability`` (of audit rows) and ``audit_pool_n`` (households the
         county's audit sample was drawn from); in the order of the lists.
     """
-    parts = []
+    parts = [pl.DataFrame(schema=_SCHEMA)]
     for county in visit_list.counties:
+        rows = pl.concat([county.listed, county.waiting]).select(COMPUTED_COLUMNS)
         drawn = county.audit.select("rank", "inclusion_probability")
-        for frame, is_listed in ((county.listed, True), (county.waiting, False)):
-            rows = frame.select(COMPUTED_COLUMNS).join(
-                drawn if is_listed else drawn.clear(), on="rank", how="left", maintain_order="left"
-            )
-            parts.append(
-                rows.with_columns(
-                    as_of_date=visit_list.as_of_date,
-                    county_code=pl.lit(county.county_code),
-                    is_listed=is_listed,
-                    is_audit=pl.col("inclusion_probability").is_not_null(),
-                    audit_pool_n=county.counts["audit_pool"],
-                )
-            )
-    empty = pl.DataFrame(schema=_SCHEMA)
-    return pl.concat([empty, *(part.select(_SCHEMA.names()).cast(_SCHEMA) for part in parts)])
+        with_draws = rows.join(drawn, on="rank", how="left", maintain_order="left").with_columns(
+            as_of_date=visit_list.as_of_date,
+            county_code=pl.lit(county.county_code),
+            is_listed=pl.col("rank") <= county.listed.height,
+            is_audit=pl.col("inclusion_probability").is_not_null(),
+            audit_pool_n=county.counts["audit_pool"],
+        )
+        parts.append(with_draws.select(_SCHEMA.names()).cast(_SCHEMA))
+    return pl.concat(parts)
 
 
 def find_issued(folders: Iterable[Path]) -> pl.DataFrame:
@@ -87,4 +82,4 @@ def find_issued(folders: Iterable[Path]) -> pl.DataFrame:
                 "Restore it from a backup, or make the list again",
                 zh=f"“{path.name}”无法读取，请从备份恢复或重新生成清单。",
             ) from error
-    return pl.concat(frames).unique(["list_id", "is_listed", "rank"], keep="first", maintain_order=True)
+    return pl.concat(frames).unique(["list_id", "rank"], keep="first", maintain_order=True)

@@ -79,7 +79,8 @@ class CountyList:
     Attributes
     ----------
     listed, waiting : polars.DataFrame
-        ``LIST_COLUMNS`` by name, in the order to visit; ``waiting`` (候补) is what did not fit.
+        ``LIST_COLUMNS`` by name, in the order to visit; ``waiting`` (候补) is what did not fit, and goes on
+        counting where ``listed`` ends.
     counts : mapping of str to int
         As in :class:`~relapse_risk.rules.priority.VisitSelection`.
     audit : polars.DataFrame
@@ -333,17 +334,13 @@ def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
         county_name=county.name,
         list_id=list_id,
         listed=rows[:n_listed],
-        waiting=_ranked_anew(rows[n_listed:]),
+        waiting=rows[n_listed:],
         counts=selection.counts,
         audit=pl.DataFrame(audit),
         audit_seed=seed,
         messages=_messages(county.name, selection),
         details=details,
     )
-
-
-def _ranked_anew(waiting: pl.DataFrame) -> pl.DataFrame:
-    return waiting.with_columns(rank=pl.int_range(1, pl.len() + 1))
 
 
 def _dated(
