@@ -108,12 +108,13 @@ def test_partitions_together_are_the_whole(store: Store, target: int | None) -> 
         living = [part.households.height for part in parts]
         assert sum(living) == known.households.height
         ids = known.households.select("household_id")
-        for name, frame in known.tables.items():
+        for name in whole.tables:
+            frame = known.table(name)
             if "household_id" in frame.columns:
                 frame = frame.join(ids, on="household_id", how="semi")
-                same_rows(pl.concat([part.tables[name] for part in parts]), frame, name)
+                same_rows(pl.concat([part.table(name) for part in parts]), frame, name)
             else:
-                assert all(part.tables[name].equals(frame) for part in parts)
+                assert all(part.table(name).equals(frame) for part in parts)
 
 
 def test_every_history_is_whole(store: Store) -> None:
@@ -128,8 +129,8 @@ def test_every_history_is_whole(store: Store) -> None:
         for day in partition.as_of_dates:
             ids = panel.known_at(day).households.select("household_id")
             for name in ("household", "observation", "event", "visit"):
-                own = known.tables[name].join(ids, on="household_id", how="semi")
-                same_rows(found.tables[name].join(ids, on="household_id", how="semi"), own, name)
+                own = known.table(name).join(ids, on="household_id", how="semi")
+                same_rows(found.table(name).join(ids, on="household_id", how="semi"), own, name)
 
 
 @pytest.mark.parametrize("target", [TARGET, None], ids=["small", "counties"])

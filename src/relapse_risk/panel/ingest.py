@@ -13,12 +13,12 @@ from relapse_risk.config import Mapping
 from relapse_risk.errors import MachineError
 from relapse_risk.panel.commit import Commit
 from relapse_risk.panel.disk import write_atomically
-from relapse_risk.panel.raw import OnProgress, RawTables
+from relapse_risk.panel.raw import OnProgress, Progress, RawTables
 from relapse_risk.panel.read import read_exports
 from relapse_risk.panel.rejects import Rejects
 from relapse_risk.panel.report import IngestReport
 from relapse_risk.panel.store import Store
-from relapse_risk.panel.validate import validate
+from relapse_risk.panel.validate import validate_into
 
 __all__ = ["IngestReport", "ingest"]
 
@@ -66,16 +66,17 @@ def ingest(
     """
     raw = read_exports(sources, mapping, on_progress=on_progress)
     target = Store(store)
-    with target.lock():
-        stored = target.open() if Store.exists(target.path) else None
-        panel, rejects = validate(raw, stored, today=today, on_progress=on_progress)
+    progress = Progress("store", len({part.table.name for part in raw.tables}), on_progress)
+    with target.staging(progress.step) as staged:
+        rejects = validate_into(raw, staged, today=today, on_progress=on_progress)
         returned = _write_rejects(target, raw, rejects)
-        commit = target.commit(
-            panel,
+        commit = target.commit_staged(
+            staged,
             sources=raw.files,
             counts=rejects.counts,
+            assumed=raw.assumed,
+            extra_columns=raw.extra_columns,
             mapping_name=raw.mapping_name,
-            on_progress=on_progress,
         )
         report = _report(target.path, commit, raw, rejects, returned)
         _write_manifest(report)

@@ -11,30 +11,30 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
 
+from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import DataError, MachineError
 from relapse_risk.panel.commit import Commit, StoredFile
-from relapse_risk.panel.copies import copies_of
-from relapse_risk.panel.disk import flush, flush_folder, sha256_of, write_atomically
+from relapse_risk.panel.disk import flush_folder, write_atomically
 from relapse_risk.panel.lock import exclusive_lock
 from relapse_risk.panel.mapping import table_with_extras
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.partition import Partition, cut_partitions
-from relapse_risk.panel.place import BUCKET, COUNTY, Places, find_places
 from relapse_risk.panel.raw import OnProgress, Progress, SourceFile
 from relapse_risk.panel.rejects import TableCounts
-from relapse_risk.panel.schema import Table
-from relapse_risk.panel.stored import SEQUENCE, StoredRows, has_households
+from relapse_risk.panel.staging import StagedRows
+from relapse_risk.panel.stored import StoredRows
 from relapse_risk.panel.tables import TABLES
 
 _COMMITS, _TABLES, _STAGING, _LOCK = "commits", "tables", "staging", "lock"
-_ROW_GROUP = 1 << 16
 
 
 class Store:
@@ -232,32 +232,83 @@ class Store:
         MachineError
             RR651 where another process is writing, RR652 where the disk refuses.
         """
+        tables = [
+            table_with_extras(table, panel.extra_columns) for table in TABLES if table.name in panel.tables
+        ]
+        progress = Progress("store", len(tables), on_progress)
+        with self.staging(progress.step) as staged:
+            for table in tables:
+                rows = panel.tables[table.name]
+                absent = [pl.lit(None, t).alias(n) for n, t in table.dtypes.items() if n not in rows.columns]
+                staged.take(table, staged.place(table, rows.with_columns(absent)))
+                staged.finish(table)
+            assumed = panel.provenance.get("assumed")
+            return self.commit_staged(
+                staged,
+                sources=sources,
+                counts=counts or {n: TableCounts(f.height, f.height) for n, f in panel.tables.items()},
+                assumed=dict(assumed) if isinstance(assumed, Mapping) else {},
+                extra_columns=panel.extra_columns,
+                mapping_name=mapping_name,
+            )
+
+    @contextmanager
+    def staging(self, on_finish: Callable[[], None] | None = None) -> Iterator[StagedRows]:
+        """Take rows for one commit, which :meth:`commit_staged` makes of them within the block.
+
+        What was taken and not committed is gone at the end of the block.
+
+        Raises
+        ------
+        MachineError
+            RR651 where another process is writing, RR652 where the disk refuses.
+        """
         with self.lock():
             earlier = self.log()
-            given = counts or {n: TableCounts(f.height, f.height) for n, f in panel.tables.items()}
-            if not self._has_news(panel, earlier, given):
-                return None
             self._clear_leftovers(earlier)
-            staging = self.path / _STAGING
+            sequence = earlier[-1].sequence + 1 if earlier else 1
+            folder = self.path / _STAGING
             try:
-                staged = self._stage(panel, earlier, staging, on_progress)
-                commit = self._record(panel, earlier, staged, sources, given, mapping_name)
-                self._publish(commit, [path for path, _ in staged])
+                yield StagedRows(folder, StoredRows(self.path, earlier), sequence, on_finish)
             except OSError as error:
                 raise self.unwritable(error) from error
             finally:
-                shutil.rmtree(staging, ignore_errors=True)
-            return commit
+                shutil.rmtree(folder, ignore_errors=True)
 
-    @staticmethod
-    def _has_news(panel: Panel, earlier: Sequence[Commit], counts: Mapping[str, TableCounts]) -> bool:
+    def commit_staged(
+        self,
+        staged: StagedRows,
+        *,
+        sources: Sequence[SourceFile],
+        counts: Mapping[str, TableCounts],
+        assumed: Mapping[str, str],
+        extra_columns: tuple[ExtraColumn, ...],
+        mapping_name: str,
+    ) -> Commit | None:
+        """Add the rows taken, whole or not at all; returns None where there is nothing to add."""
+        earlier = self.log()
         known_tables = {name for commit in earlier for name in commit.counts}
         known_extras = {extra for commit in earlier for extra in commit.extra_columns}
-        return (
-            any(not frame.is_empty() for frame in panel.tables.values())
-            or not known_tables.issuperset(counts)
-            or not known_extras.issuperset(panel.extra_columns)
+        has_rows = any(staged.rows.values())
+        if not has_rows and known_tables.issuperset(counts) and known_extras.issuperset(extra_columns):
+            return None
+        staged.finish_others()
+        commit = self._record(
+            staged,
+            Commit(
+                id=self.next_id(sources),
+                sequence=earlier[-1].sequence + 1 if earlier else 1,
+                committed_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+                sources=tuple(sources),
+                counts=dict(counts),
+                files=(),
+                assumed=dict(assumed),
+                extra_columns=extra_columns,
+                mapping_name=mapping_name,
+            ),
         )
+        self._publish(commit, [path for path, _ in staged.files])
+        return commit
 
     def _clear_leftovers(self, earlier: Sequence[Commit]) -> None:
         """Remove what an ingest that ended before its commit left behind."""
@@ -267,69 +318,18 @@ class Store:
             if path not in listed:
                 path.unlink()
 
-    def _stage(
-        self, panel: Panel, earlier: Sequence[Commit], staging: Path, on_progress: OnProgress | None
-    ) -> list[tuple[Path, StoredFile]]:
-        """Write every partition to the staging folder; the records still lack their place."""
-        staging.mkdir(parents=True)
-        stored = StoredRows(self.path, earlier)
-        places = find_places(stored.homes(), stored.elsewhere(), stored.kin(), panel.tables.get("household"))
-        sequence = earlier[-1].sequence + 1 if earlier else 1
-        known = {table.name for table in stored.tables}
-        tables = [
-            table_with_extras(table, (*stored.extra_columns, *panel.extra_columns))
-            for table in TABLES
-            if table.name in panel.tables or (table.name in known and not places.added.is_empty())
-        ]
-        progress = Progress("store", len(tables), on_progress)
-        staged: list[tuple[Path, StoredFile]] = []
-        for table in tables:
-            new = panel.tables.get(table.name, pl.DataFrame(schema=table.dtypes))
-            for part, is_copy in _parts(table, new, stored, places, sequence):
-                path = staging / f"{len(staged)}.parquet"
-                partition = part[COUNTY][0] if COUNTY in part.columns else ""
-                part.drop(COUNTY, strict=False).write_parquet(
-                    path, compression="zstd", row_group_size=_ROW_GROUP
-                )
-                flush(path)
-                size, digest = path.stat().st_size, sha256_of(path)
-                staged.append(
-                    (path, StoredFile("", table.name, partition, part.height, size, digest, is_copy))
-                )
-            progress.step()
-        return staged
-
-    def _record(
-        self,
-        panel: Panel,
-        earlier: Sequence[Commit],
-        staged: Sequence[tuple[Path, StoredFile]],
-        sources: Sequence[SourceFile],
-        counts: Mapping[str, TableCounts],
-        mapping_name: str,
-    ) -> Commit:
-        commit_id = self.next_id(sources)
-        files = tuple(
-            StoredFile(
-                f"{_TABLES}/{file.table}/"
-                + (f"county_code={file.partition}/" if file.partition else "")
-                + f"{commit_id}{'.copies' if file.is_copy else ''}.parquet",
-                *(file.table, file.partition, file.rows, file.size_bytes, file.sha256, file.is_copy),
-            )
-            for _, file in staged
-        )
-        assumed = panel.provenance.get("assumed")
-        return Commit(
-            id=commit_id,
-            sequence=earlier[-1].sequence + 1 if earlier else 1,
-            committed_at=datetime.now().astimezone().isoformat(timespec="seconds"),
-            sources=tuple(sources),
-            counts=dict(counts),
-            files=files,
-            assumed=dict(assumed) if isinstance(assumed, Mapping) else {},
-            extra_columns=panel.extra_columns,
-            mapping_name=mapping_name,
-        )
+    def _record(self, staged: StagedRows, commit: Commit) -> Commit:
+        """Return the commit with the files that were staged, each at its place."""
+        numbers: Counter[tuple[str, str, bool]] = Counter()
+        files = []
+        for _, file in staged.files:
+            folder = f"{_TABLES}/{file.table}/"
+            folder += f"county_code={file.partition}/" if file.partition else ""
+            numbers[of := (file.table, file.partition, file.is_copy)] += 1
+            part = f".{numbers[of]}" if numbers[of] > 1 else ""
+            kind = ".copies" if file.is_copy else ""
+            files.append(replace(file, path=f"{folder}{commit.id}{kind}{part}.parquet"))
+        return replace(commit, files=tuple(files))
 
     def _publish(self, commit: Commit, staged: Sequence[Path]) -> None:
         """Move the files to their places and then, in one step, put the record there."""
@@ -351,29 +351,3 @@ class Store:
             "Free space or correct the permission, and call again; the store is as it was",
             zh="数据库无法写入，请检查磁盘空间和权限后重试；原有数据未受影响。",
         )
-
-
-def _parts(
-    table: Table, new: pl.DataFrame, stored: StoredRows, places: Places, sequence: int
-) -> Iterator[tuple[pl.DataFrame, bool]]:
-    """Yield a table's rows by county, sorted by bucket, key and day, and then its copies likewise."""
-    order = [*table.key, "recorded_on"]
-    if not has_households(table):
-        if not new.is_empty():
-            yield new.sort(order, maintain_order=True), False
-        return
-    placed = new.join(places.homes, on="household_id", how="left", maintain_order="left")
-    if strays := placed[BUCKET].null_count():
-        raise DataError(
-            "RR193",
-            table.name,
-            f"{strays} rows belong to no household of the household table",
-            "rows of known households",
-            "Validate the panel first, or add the households to it",
-        )
-    copies = copies_of(table, placed, stored, places, sequence)
-    for rows, is_copy in ((placed, False), (copies, True)):
-        if not rows.is_empty():
-            by = [COUNTY, BUCKET, *([SEQUENCE] if is_copy else []), *order]
-            for part in rows.sort(by, maintain_order=True).partition_by(COUNTY, maintain_order=True):
-                yield part, is_copy
