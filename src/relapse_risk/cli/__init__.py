@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from relapse_risk.cli import features, flow, planning, rules
+from relapse_risk.cli import features, flow, planning, rules, store
 
 app = typer.Typer(
     name="relapse-risk",
@@ -22,6 +22,7 @@ app.add_typer(flow.app)
 rules.app.add_typer(planning.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(features.app, name="features")
+app.add_typer(store.app, name="store")
 
 
 def main() -> None:

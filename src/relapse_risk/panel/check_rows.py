@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -43,6 +43,7 @@ def check_rows(
     batch: RawTable,
     checks: Sequence[Check],
     homes: pl.DataFrame | None,
+    purged: Callable[[pl.Series], pl.Series],
     *,
     file: int,
     first_row: int,
@@ -57,6 +58,8 @@ def check_rows(
         From :func:`~relapse_risk.panel.checks.row_checks`.
     homes : polars.DataFrame or None
         Every household that may be referred to, with its place; None where none has to be known.
+    purged : callable
+        Says of household identifiers which of them asked to be forgotten.
     file, first_row : int
         Number of the file among those of the table, and of the first row among all their rows.
     """
@@ -68,6 +71,8 @@ def check_rows(
         frame = frame.join(homes, on="household_id", how="left", maintain_order="left")
         unknown = pl.col(PLACE_NUMBER).is_null() & pl.col("household_id").is_not_null()
         own.append(Check(Reason.UNKNOWN_HOUSEHOLD, table.by_name["household_id"], unknown))
+    if "household_id" in table.by_name and (forgotten := purged(frame["household_id"])).any():
+        own.append(Check(Reason.PURGED, table.by_name["household_id"], pl.lit(forgotten)))
     context = frame
     if EXCESS_CELLS in batch.frame.columns:
         own.append(excess_check(table))

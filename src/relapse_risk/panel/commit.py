@@ -49,6 +49,8 @@ class Commit:
         By table handed in, also where nothing new was accepted.
     assumed : mapping of str to str
         By table, how ``recorded_on`` was derived where the source does not say it.
+    purged : mapping of str to int
+        By table, rows accepted then and purged since.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Commit:
     assumed: Mapping[str, str] = field(default_factory=dict)
     extra_columns: tuple[ExtraColumn, ...] = ()
     mapping_name: str = ""
+    purged: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the record as it stands on disk."""
@@ -73,12 +76,13 @@ class Commit:
             "tables": {name: counts.as_dict() for name, counts in self.counts.items()},
             "assumed": dict(self.assumed),
             "extra_columns": [_extra_fields(extra) for extra in self.extra_columns],
+            "purged": dict(self.purged),
             "files": [_fields(file) for file in self.files],
         }
         return json.dumps(record, ensure_ascii=False, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Commit:
+    def from_json(cls, text: str, of_format: int = FORMAT) -> Commit:
         """Read what :meth:`to_json` wrote.
 
         Raises
@@ -87,8 +91,8 @@ class Commit:
             Where the text is not such a record.
         """
         record = json.loads(text)
-        if record["format"] != FORMAT:
-            raise ValueError(f"format {record['format']} is not {FORMAT}")
+        if record["format"] != of_format:
+            raise ValueError(f"format {record['format']} is not {of_format}")
         return cls(
             id=record["id"],
             sequence=record["sequence"],
@@ -99,6 +103,7 @@ class Commit:
             assumed=record["assumed"],
             extra_columns=tuple(ExtraColumn(**extra) for extra in record["extra_columns"]),
             mapping_name=record["mapping"],
+            purged=record.get("purged", {}),
         )
 
 

@@ -72,6 +72,11 @@ class Reason(Enum):
         "本行单元格多于表头，可能有串列，请核对后删除多余内容",
         "the row has more cells than the header: check for shifted cells and clear what is left over",
     )
+    PURGED = _Entry(
+        "RR128",
+        "「{column}」的农户已申请删除数据，不再入库，该行也不退回",
+        "the household of {column} was purged: it is not stored again, and the row is not returned",
+    )
     MEMBERS_DIFFER = _Entry(
         "RR140",
         "最近一期「{column}」与在户成员数相差2人及以上",

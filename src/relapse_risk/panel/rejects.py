@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relapse_risk.panel.raw import EXCESS_CELLS, REASON_COLUMNS, ROW_NUMBER, RawTable, Sheet
+from relapse_risk.panel.reasons import Reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,10 +120,12 @@ def return_rows(failures: Sequence[tuple[RawTable, pl.DataFrame]]) -> tuple[Retu
     ----------
     failures : sequence of (RawTable, DataFrame)
         For each raw table its failures: row number, code, zh, en. Several tables may have been read from
-        one sheet; a row that failed in any of them goes back once.
+        one sheet; a row that failed in any of them goes back once. Rows of purged households do not go back.
     """
     by_sheet: dict[str, tuple[RawTable, list[pl.DataFrame]]] = {}
-    for raw, frame in failures:
+    for raw, every in failures:
+        forgotten = every.filter(pl.col("code") == Reason.PURGED.code).select(ROW_NUMBER).unique()
+        frame = every.join(forgotten, on=ROW_NUMBER, how="anti", maintain_order="left")
         if not frame.is_empty():
             by_sheet.setdefault(raw.sheet.name, (raw, []))[1].append(frame)
     taken: dict[str, int] = {}

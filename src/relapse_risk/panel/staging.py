@@ -26,6 +26,7 @@ from relapse_risk.panel.place import BUCKET, COUNTY, PLACE, PLACE_NUMBER, PLACED
 from relapse_risk.panel.schema import Table
 from relapse_risk.panel.spill import PART, Spill
 from relapse_risk.panel.stored import SEQUENCE, StoredRows, has_households, has_own_key
+from relapse_risk.panel.tombstones import Tombstones
 
 _KEY_PARTS = 32
 _HOUSEHOLDS_PER_PART = 25_000
@@ -67,10 +68,15 @@ class StagedRows:
         self._copies: Spill | None = None
         self._places: Places | None = None
         self._homes = self._at = pl.DataFrame()
+        self._tombstones = Tombstones.read(stored.root)
 
     def knows(self, name: str) -> bool:
         """Return whether a table was handed in before."""
         return name in self._stored_tables
+
+    def purged(self, household_ids: pl.Series) -> pl.Series:
+        """Return for each household whether it asked to be forgotten."""
+        return self._tombstones.hold(household_ids)
 
     def homes(self) -> pl.DataFrame:
         """Return every household with the number of its place: household_id, _place."""

@@ -10,6 +10,7 @@ by the hash of the village, so that a few villages can be read without the rest;
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ import polars as pl
 
 from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import DataError, MachineError
-from relapse_risk.panel.commit import Commit, StoredFile
+from relapse_risk.panel.commit import FORMAT, Commit, StoredFile
 from relapse_risk.panel.disk import flush_folder, write_atomically
 from relapse_risk.panel.lock import exclusive_lock
 from relapse_risk.panel.mapping import table_with_extras
@@ -58,19 +59,21 @@ class Store:
         """Return whether there is a store at ``path`` with at least one commit."""
         return any(Path(path, _COMMITS).glob("*.json"))
 
-    def log(self) -> list[Commit]:
+    def log(self, of_format: int = FORMAT) -> list[Commit]:
         """Return all commits, oldest first.
 
         Raises
         ------
         DataError
-            RR192 where a record can't be read.
+            RR192 where a record can't be read, RR196 where an older version wrote it.
         """
         commits = []
         for path in self.path.joinpath(_COMMITS).glob("*.json"):
             try:
-                commits.append(Commit.from_json(path.read_text(encoding="utf-8")))
+                commits.append(Commit.from_json(path.read_text(encoding="utf-8"), of_format))
             except (ValueError, KeyError, TypeError) as error:
+                if self.format() < of_format:
+                    raise self._outdated() from error
                 raise DataError(
                     "RR192",
                     str(path),
@@ -79,6 +82,29 @@ class Store:
                     "Restore the file from a backup, or ingest anew into an empty store",
                 ) from error
         return sorted(commits, key=lambda commit: commit.sequence)
+
+    def format(self) -> int:
+        """Return the format of the oldest record; this version's own where there is none to be read."""
+        path = min(self.path.joinpath(_COMMITS).glob("*.json"), default=None)
+        try:
+            record = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+            return int(record.get("format", FORMAT))
+        except (ValueError, AttributeError):
+            return FORMAT
+
+    def _outdated(self) -> DataError:
+        return DataError(
+            "RR196",
+            str(self.path),
+            "an older version wrote this store",
+            f"a store of format {FORMAT}",
+            "Run relapse-risk store migrate, which keeps the old one",
+            zh=f"{self.path} 由旧版本写入，请先运行 relapse-risk store migrate。",
+        )
+
+    def record_of(self, commit: Commit) -> Path:
+        """Return where the record of a commit stands."""
+        return self.path / _COMMITS / f"{commit.id}.json"
 
     def open(self) -> Panel:
         """Return the panel of all commits.
@@ -212,6 +238,7 @@ class Store:
         sources: Sequence[SourceFile] = (),
         counts: Mapping[str, TableCounts] | None = None,
         mapping_name: str = "",
+        same_as: Commit | None = None,
         on_progress: OnProgress | None = None,
     ) -> Commit | None:
         """Add the rows of a panel, whole or not at all; returns None where there is nothing to add.
@@ -224,6 +251,8 @@ class Store:
             Files the rows came from.
         counts : mapping, optional
             What became of the rows read; all accepted where not given.
+        same_as : Commit, optional
+            Keep the id and the time of this one, of an older format.
         on_progress : callable, optional
             Called with ``("store", tables done, tables in all)``.
 
@@ -250,6 +279,7 @@ class Store:
                 assumed=dict(assumed) if isinstance(assumed, Mapping) else {},
                 extra_columns=panel.extra_columns,
                 mapping_name=mapping_name,
+                same_as=same_as,
             )
 
     @contextmanager
@@ -265,7 +295,7 @@ class Store:
         """
         with self.lock():
             earlier = self.log()
-            self._clear_leftovers(earlier)
+            self.clear_leftovers()
             sequence = earlier[-1].sequence + 1 if earlier else 1
             folder = self.path / _STAGING
             try:
@@ -284,21 +314,24 @@ class Store:
         assumed: Mapping[str, str],
         extra_columns: tuple[ExtraColumn, ...],
         mapping_name: str,
+        same_as: Commit | None = None,
     ) -> Commit | None:
         """Add the rows taken, whole or not at all; returns None where there is nothing to add."""
         earlier = self.log()
         known_tables = {name for commit in earlier for name in commit.counts}
         known_extras = {extra for commit in earlier for extra in commit.extra_columns}
-        has_rows = any(staged.rows.values())
+        has_rows = same_as is not None or any(staged.rows.values())
         if not has_rows and known_tables.issuperset(counts) and known_extras.issuperset(extra_columns):
             return None
         staged.finish_others()
         commit = self._record(
             staged,
             Commit(
-                id=self.next_id(sources),
+                id=same_as.id if same_as else self.next_id(sources),
                 sequence=earlier[-1].sequence + 1 if earlier else 1,
-                committed_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+                committed_at=same_as.committed_at
+                if same_as
+                else datetime.now().astimezone().isoformat(timespec="seconds"),
                 sources=tuple(sources),
                 counts=dict(counts),
                 files=(),
@@ -310,10 +343,10 @@ class Store:
         self._publish(commit, [path for path, _ in staged.files])
         return commit
 
-    def _clear_leftovers(self, earlier: Sequence[Commit]) -> None:
+    def clear_leftovers(self) -> None:
         """Remove what an ingest that ended before its commit left behind."""
         shutil.rmtree(self.path / _STAGING, ignore_errors=True)
-        listed = {self.path / file.path for commit in earlier for file in commit.files}
+        listed = {self.path / file.path for commit in self.log() for file in commit.files}
         for path in self.path.joinpath(_TABLES).rglob("*.parquet"):
             if path not in listed:
                 path.unlink()

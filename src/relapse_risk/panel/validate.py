@@ -35,6 +35,9 @@ class Destination(Protocol):
     def knows(self, name: str) -> bool:
         """Return whether a table was handed in before."""
 
+    def purged(self, household_ids: pl.Series) -> pl.Series:
+        """Return for each household whether it asked to be forgotten."""
+
     def homes(self) -> pl.DataFrame:
         """Return every household with the number of its place: household_id, _place."""
 
@@ -139,6 +142,9 @@ class _InMemory:
     def knows(self, name: str) -> bool:
         return name in self.before
 
+    def purged(self, household_ids: pl.Series) -> pl.Series:
+        return pl.Series([False]).new_from_index(0, len(household_ids))
+
     def homes(self) -> pl.DataFrame:
         known = [
             tables["household"].select("household_id")
@@ -219,7 +225,9 @@ class _Settling:
         first_row = 0
         for number, file in enumerate(files):
             for batch in file.batches():
-                checked = check_rows(table, batch, checks, homes, file=number, first_row=first_row)
+                checked = check_rows(
+                    table, batch, checks, homes, self.to.purged, file=number, first_row=first_row
+                )
                 first_row += batch.sheet.frame.height
                 failures.append(checked.failures)
                 yield batch.sheet.frame.height, checked.valid
