@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from relapse_risk.cohort import find_at_risk
 from relapse_risk.config import CohortConfig, LabelConfig
 from relapse_risk.errors import ContractError
-from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.welfare import FAILING, WelfareGrid, last_complete_month, welfare_states
 from relapse_risk.windows import add_months
@@ -165,10 +165,11 @@ def make_labels(
         known,
         label,
         known.thresholds(thresholds),
-        household_ids=wanted,
+        household_ids=None if wanted is None else known.followed(wanted)["heir_id"].unique(),
         ending_after=min(dates, default=None),
     )
-    parts = [_label_one_date(panel, day, label, cohort, thresholds, grid, wanted) for day in dates]
+    outcomes = _Outcomes(known, grid, label)
+    parts = [_label_one_date(panel, day, label, cohort, thresholds, outcomes, wanted) for day in dates]
     return Labels(
         pl.concat([part.index for part in parts]),
         np.concatenate([part.is_at_risk for part in parts]),
@@ -234,7 +235,7 @@ def _label_one_date(
     label: LabelConfig,
     cohort: CohortConfig,
     thresholds: ThresholdTable | None,
-    grid: WelfareGrid,
+    outcomes: _Outcomes,
     wanted: pl.Series | None,
 ) -> Labels:
     known = panel.known_at(as_of_date)
@@ -242,14 +243,40 @@ def _label_one_date(
     if wanted is not None:
         index = index.filter(pl.col("household_id").is_in(wanted.implode()))
     index = index.with_columns(pl.lit(as_of_date).alias("as_of_date")).select(LABEL_INDEX_COLUMNS)
-    rows = grid.positions(index["household_id"])
-    state, length = grid.after(rows, last_complete_month(as_of_date), label.horizon_months)
-    if label.kind == "first_event":
-        event, observed = _first_events(state, length)
-    else:
-        event, observed = _states_at_horizon(state)
+    event, observed = outcomes.after(index["household_id"], as_of_date)
     is_at_risk = find_at_risk(known, label, cohort, thresholds, wanted)
     return Labels(index, is_at_risk, event, observed, label.horizon_months)
+
+
+@dataclass(frozen=True)
+class _Outcomes:
+    """What became of households, as known on one day."""
+
+    known: KnownPanel
+    grid: WelfareGrid
+    label: LabelConfig
+
+    def after(
+        self, household_ids: pl.Series, as_of_date: date
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return event months and months observed after a date.
+
+        A household that ended since is followed through its heirs: the first event of any of them is its
+        own, and it is observed as long as all of them are.
+        """
+        followed = self.known.followed(household_ids)
+        rows = self.grid.positions(followed["heir_id"])
+        state, length = self.grid.after(rows, last_complete_month(as_of_date), self.label.horizon_months)
+        if self.label.kind == "first_event":
+            event, observed = _first_events(state, length)
+        else:
+            event, observed = _states_at_horizon(state)
+        if followed.height == len(household_ids):
+            return event, observed
+        first = np.flatnonzero(
+            (followed["household_id"] != followed["household_id"].shift(1)).fill_null(True)
+        )
+        return np.fmin.reduceat(event, first), np.minimum.reduceat(observed, first)
 
 
 def _first_events(

@@ -74,3 +74,12 @@ class History:
     def rows(self, mask: NDArray[np.bool_]) -> pl.DataFrame:
         """Return the rows of a mask, in the order they were recorded."""
         return self.frame[self._by_record[mask[self._by_record]]]
+
+
+class Settled(History):
+    """The rows that stand on one day already; two of one key are no versions of each other."""
+
+    @cached_property
+    def superseded(self) -> Days:
+        """A day that never comes."""
+        return np.full(self.frame.height, _NEVER, dtype=np.int32)

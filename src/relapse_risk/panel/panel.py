@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ContractError
-from relapse_risk.panel.history import History
+from relapse_risk.panel.history import History, Settled, day_number
+from relapse_risk.panel.lineage import PREDECESSOR, Lineage, find_lineage, follow
 from relapse_risk.panel.partition import Partition
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.thresholds import EVERYWHERE, Threshold, ThresholdTable
@@ -61,7 +62,9 @@ class Panel:
     def known_at(self, as_of_date: date, *, residents_only: bool = True) -> KnownPanel:
         """Return what was known on ``as_of_date``, that day included.
 
-        For every key the version with the latest ``recorded_on <= as_of_date`` stands.
+        For every key the version with the latest ``recorded_on <= as_of_date`` stands. Households that were
+        recoded, split or merged by then have their history under the identifiers that follow
+        (:mod:`relapse_risk.panel.lineage`).
 
         Parameters
         ----------
@@ -76,7 +79,10 @@ class Panel:
             RR302 where no household was known by then.
         """
         residence = self.partition if residents_only else None
-        known = KnownPanel(as_of_date, self._histories, self.extra_columns, self.thresholds, residence)
+        lineage = self._lineage(as_of_date)
+        histories = self._histories if lineage is None else self._followed(as_of_date, lineage)
+        heirs = None if lineage is None else lineage.heirs
+        known = KnownPanel(as_of_date, histories, self.extra_columns, self.thresholds, residence, heirs)
         if not known.has("household") or not known.stands("household").any():
             first = self.first_recorded_on
             raise ContractError(
@@ -90,6 +96,32 @@ class Panel:
                 zh=f"截至 {as_of_date} 没有任何家庭记录，请选择更晚的日期或先导入家庭表。",
             )
         return known
+
+    @cached_property
+    def _has_kin(self) -> bool:
+        """Whether any household ever named a predecessor."""
+        households = self.tables.get("household")
+        return (
+            households is not None
+            and PREDECESSOR in households.columns
+            and households[PREDECESSOR].null_count() < households.height
+        )
+
+    def _lineage(self, as_of_date: date) -> Lineage | None:
+        if not self._has_kin:
+            return None
+        on = day_number(as_of_date)
+        known = {
+            name: history.rows(history.recorded <= on)
+            for name in ("household", "member")
+            if (history := self._histories.get(name)) is not None
+        }
+        return find_lineage(known["household"], known.get("member"))
+
+    def _followed(self, as_of_date: date, lineage: Lineage) -> dict[str, History]:
+        tables = {name: history.rows(history.stands(as_of_date)) for name, history in self._histories.items()}
+        followed = follow(tables, lineage)
+        return {name: Settled(frame, TABLE_BY_NAME[name]) for name, frame in followed.items()}
 
     @property
     def first_recorded_on(self) -> date | None:
@@ -109,13 +141,21 @@ class Panel:
 
 @dataclass(frozen=True)
 class KnownPanel:
-    """What the system knew on one day: one version of every row, none recorded later."""
+    """What the system knew on one day: one version of every row, none recorded later.
+
+    Attributes
+    ----------
+    heirs : polars.DataFrame or None
+        The households that follow each one that has ended by then: household_id, heir_id. Ended households
+        are not among ``households``; their rows stand under their heirs.
+    """
 
     as_of_date: date
     histories: Mapping[str, History]
     extra_columns: tuple[ExtraColumn, ...] = ()
     base_thresholds: ThresholdTable = field(default_factory=ThresholdTable.shipped, repr=False)
     residence: Partition | None = None
+    heirs: pl.DataFrame | None = None
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {int(self.stands(name).sum())}" for name in self.histories)
@@ -156,6 +196,17 @@ class KnownPanel:
     @cached_property
     def _tables(self) -> dict[str, pl.DataFrame]:
         return {}
+
+    def followed(self, household_ids: pl.Series) -> pl.DataFrame:
+        """Return whose record each household has now: columns household_id and heir_id.
+
+        A household that lives has its own; one that has ended has that of each of its heirs, a row for each.
+        """
+        given = household_ids.alias("household_id").to_frame()
+        if self.heirs is None:
+            return given.with_columns(heir_id="household_id")
+        joined = given.join(self.heirs, on="household_id", how="left", maintain_order="left")
+        return joined.with_columns(pl.coalesce("heir_id", "household_id"))
 
     @cached_property
     def households(self) -> pl.DataFrame:

@@ -4,7 +4,8 @@ A bucket is a 16-bit hash of the village code, the same on every machine and wit
 rows lie at its home, where it was first seen, and stay there. Whoever reads another place needs them too:
 
 - households that moved, or whose village was recoded, in every place they were in since;
-- households that others name as their predecessor, in every place of those others;
+- households that name others as their predecessor, and those others, in every place of any of them: whether
+  a household has ended, and how its record goes on, shows in the rows of both;
 - rows whose key (a member, a case) was given to several households, in every place of any of them.
 
 There they lie as copies, so that one place holds all that its households need.
@@ -18,12 +19,13 @@ from functools import lru_cache
 
 import polars as pl
 
+from relapse_risk.panel.lineage import ID, PREDECESSOR, kin_of
+
 BUCKETS = 1 << 16
 COUNTY, BUCKET = "_county", "_bucket"
 PLACE = (COUNTY, BUCKET)
 PLACE_NUMBER = "_place"
 PLACED = {"household_id": pl.String, COUNTY: pl.String, BUCKET: pl.UInt16}
-_KIN = {"household_id": pl.String, "predecessor_id": pl.String}
 
 
 @lru_cache(maxsize=1 << 17)
@@ -90,24 +92,19 @@ def find_places(
     all_homes = pl.concat([homes, named]).unique("household_id", keep="first", maintain_order=True)
     known = pl.concat([all_homes, elsewhere])
     added = named.unique(maintain_order=True).join(known, on=list(PLACED), how="anti", nulls_equal=True)
-    if "predecessor_id" in new.columns:
-        kin = pl.concat([kin, new.select(*_KIN)])
-    kin = kin.filter(pl.col("predecessor_id").is_not_null()).unique(maintain_order=True)
-    added = _with_predecessors(all_homes, pl.concat([known, added]), kin, added)
+    kin = pl.concat([kin, kin_of(new)]).unique(maintain_order=True)
+    added = _with_kin(all_homes, pl.concat([known, added]), kin, added)
     return Places(all_homes, pl.concat([elsewhere, added]), added)
 
 
-def _with_predecessors(
+def _with_kin(
     homes: pl.DataFrame, known: pl.DataFrame, kin: pl.DataFrame, added: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the added places, and those that predecessors get through their successors."""
-    kin = kin.join(
-        homes.select("household_id"), left_on="predecessor_id", right_on="household_id", how="semi"
-    )
+    """Return the added places, and those that households get through their predecessors and successors."""
+    kin = kin.join(homes.select(ID), left_on=PREDECESSOR, right_on=ID, how="semi")
+    kin = pl.concat([kin, kin.select(pl.col(PREDECESSOR).alias(ID), pl.col(ID).alias(PREDECESSOR))])
     while not kin.is_empty():
-        inherited = known.join(kin, on="household_id").select(
-            pl.col("predecessor_id").alias("household_id"), *PLACE
-        )
+        inherited = known.join(kin, on=ID).select(pl.col(PREDECESSOR).alias(ID), *PLACE)
         more = inherited.unique(maintain_order=True).join(known, on=list(PLACED), how="anti")
         if more.is_empty():
             break

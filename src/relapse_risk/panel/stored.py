@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -12,6 +12,7 @@ import polars as pl
 
 from relapse_risk.config import ExtraColumn
 from relapse_risk.panel.commit import Commit, StoredFile
+from relapse_risk.panel.lineage import ID, PREDECESSOR, ended_on, kin_of
 from relapse_risk.panel.mapping import table_with_extras
 from relapse_risk.panel.partition import Partition
 from relapse_risk.panel.place import BUCKET, COUNTY, PLACE, PLACED, with_places
@@ -19,7 +20,6 @@ from relapse_risk.panel.schema import Table
 from relapse_risk.panel.tables import TABLE_BY_NAME, TABLES
 
 SEQUENCE = "_sequence"
-_KIN = {"household_id": pl.String, "predecessor_id": pl.String}
 
 
 def has_households(table: Table) -> bool:
@@ -115,8 +115,24 @@ class StoredRows:
 
     def kin(self) -> pl.DataFrame:
         """Return the pairs of household_id and predecessor_id."""
-        frame = self.scan(TABLE_BY_NAME["household"]).select(*_KIN)
-        return frame.filter(pl.col("predecessor_id").is_not_null()).unique(maintain_order=True).collect()
+        frame = self.scan(TABLE_BY_NAME["household"]).select(ID, PREDECESSOR)
+        return kin_of(frame.filter(pl.col(PREDECESSOR).is_not_null()).unique(maintain_order=True).collect())
+
+    def ended(self, as_of_dates: Sequence[date]) -> dict[date, pl.Series]:
+        """Return the households that have ended by each date, for their record goes on under others."""
+        kin = self.kin()
+        if kin.is_empty():
+            return {day: pl.Series(ID, [], pl.String) for day in as_of_dates}
+        concerned = pl.concat([kin[ID], kin[PREDECESSOR]]).unique().to_frame(ID).lazy()
+        households, members = (self.scan(TABLE_BY_NAME[name]) for name in ("household", "member"))
+        rows = households.join(concerned, on=ID, how="semi").select(ID, PREDECESSOR, "recorded_on")
+        theirs = members.join(concerned, on=ID, how="semi").select("member_id").unique()
+        people = members.join(theirs, on="member_id", how="semi", maintain_order="left")
+        versions, people_versions = (
+            frame.collect().sort("recorded_on", maintain_order=True)
+            for frame in (rows, people.select("member_id", ID, "recorded_on", "is_present"))
+        )
+        return {day: ended_on(versions, people_versions, day) for day in as_of_dates}
 
     def residents(self, as_of_dates: Sequence[date]) -> pl.DataFrame:
         """Return how many households live in each place on each date, where any do.
@@ -127,20 +143,23 @@ class StoredRows:
             _county, _bucket, as_of_date, households.
         """
         schema = {COUNTY: pl.String, BUCKET: pl.UInt16, "as_of_date": pl.Date, "households": pl.Int64}
-        counts = [self._residents_first_seen_in(county, as_of_dates) for county in self.counties()]
+        ended = self.ended(as_of_dates)
+        counts = [self._residents_first_seen_in(county, ended) for county in self.counties()]
         every = pl.concat([pl.DataFrame(schema=schema), *(count.select(*schema) for count in counts)])
         return every.group_by(COUNTY, BUCKET, "as_of_date").agg(pl.col("households").sum())
 
-    def _residents_first_seen_in(self, county: str, as_of_dates: Sequence[date]) -> pl.DataFrame:
-        rows = self.scan(TABLE_BY_NAME["household"], county).filter(pl.col("recorded_on") <= max(as_of_dates))
+    def _residents_first_seen_in(self, county: str, ended: Mapping[date, pl.Series]) -> pl.DataFrame:
+        rows = self.scan(TABLE_BY_NAME["household"], county).filter(pl.col("recorded_on") <= max(ended))
         stays = rows.select("household_id", "recorded_on", "county_code", "village_code").collect()
         stays = with_places(stays).select(pl.col("household_id").hash().alias("who"), "recorded_on", *PLACE)
         stays = stays.sort("who", "recorded_on", maintain_order=True)
         until = pl.when(pl.col("who") == pl.col("who").shift(-1)).then(pl.col("recorded_on").shift(-1))
         stays = stays.with_columns(until.alias("until"))
         lives_here = {
-            str(day): (pl.col("recorded_on") <= day) & (pl.col("until") > day).fill_null(value=True)
-            for day in as_of_dates
+            str(day): (pl.col("recorded_on") <= day)
+            & (pl.col("until") > day).fill_null(value=True)
+            & ~pl.col("who").is_in(gone.hash().implode())
+            for day, gone in ended.items()
         }
         counted = stays.group_by(PLACE).agg(
             is_there.sum().cast(pl.Int64).alias(day) for day, is_there in lives_here.items()
@@ -177,7 +196,7 @@ class StoredRows:
     def _wanted(self, partition: Partition) -> tuple[pl.DataFrame, bool]:
         """Return the households that live there on one of the dates, and whether others lie there too.
 
-        Predecessors of these households are wanted as they are.
+        Their predecessors and successors are wanted as they are.
         """
         table = TABLE_BY_NAME["household"]
         columns = ("household_id", "recorded_on", "county_code", "village_code", "predecessor_id")
@@ -196,7 +215,8 @@ class StoredRows:
             for day in partition.as_of_dates
         ]
         wanted = pl.concat([rows.select("household_id").clear(), *latest]).unique()
-        kin = rows.select(*_KIN).filter(pl.col("predecessor_id").is_not_null()).unique()
+        kin = kin_of(rows)
+        kin = pl.concat([kin, kin.select(pl.col(PREDECESSOR).alias(ID), pl.col(ID).alias(PREDECESSOR))])
         while True:
             named = kin.join(wanted, on="household_id", how="semi").select(household_id="predecessor_id")
             more = named.unique().join(wanted, on="household_id", how="anti")
