@@ -3,11 +3,12 @@
 A household row says so by ``predecessor_id`` (several, joined by 、, after a merger). That is known from the
 row's own ``recorded_on`` on, so :meth:`Panel.known_at` of an earlier date sees households as they were then.
 
-A predecessor *has ended* unless it was recorded again on or after the day its first successor named it, or
-some of its members went to a successor while others stayed. Then:
+A successor *takes over* from a predecessor that was not recorded again on or after the day it was named,
+unless it has a head (户主) of its own who was not the predecessor's: then it only *split off*, as long as
+somebody else takes over or the old head is still there. A predecessor from which one took over has ended:
 
 - an ended household is no household any more; all its rows stand under its heirs, also those that come late;
-- one that goes on keeps its rows, and its successor also gets those of the time before it was named;
+- who split off has the rows of the time before it was named; the predecessor, or its heir, keeps them too;
 - observations of several predecessors add up, period by period, where all of them report it; where only some
   do, the merged household has no report of that period, for a part is not the whole;
 - a row of a person goes where the person is now; other rows go to all who inherit.
@@ -80,7 +81,7 @@ class Lineage:
     ----------
     links : polars.DataFrame
         household_id, predecessor_id, and ``until``: the last day whose rows are inherited; null where the
-        predecessor has ended and all of them are.
+        successor took over and all of them are.
     heirs : polars.DataFrame
         For every ended household the living ones that follow it: household_id, heir_id.
     """
@@ -115,36 +116,51 @@ def find_lineage(versions: pl.DataFrame, members: pl.DataFrame | None) -> Lineag
     links = without_cycles(links)
     if links.is_empty():
         return None
-    ended = _ended(links, versions, members)
-    has_ended = pl.col(PREDECESSOR).is_in(ended.implode())
-    links = links.select(ID, PREDECESSOR, until=pl.when(~has_ended).then(pl.col("since")))
+    links = links.with_columns(takes_over=_takes_over(links, versions, members))
+    ended = links.filter("takes_over")[PREDECESSOR].unique().sort()
+    links = links.select(ID, PREDECESSOR, until=pl.when(~pl.col("takes_over")).then(pl.col("since")))
     return Lineage(links, _heirs(links, ended))
 
 
-def _ended(links: pl.DataFrame, versions: pl.DataFrame, members: pl.DataFrame | None) -> pl.Series:
-    first = links.group_by(PREDECESSOR).agg(pl.col("since").min()).rename({PREDECESSOR: ID})
-    seen = versions.join(first, on=ID)
-    goes_on = [seen.filter(pl.col("recorded_on") >= pl.col("since"))[ID]]
-    if members is not None:
-        goes_on.append(_divided(links, members))
-    return first.filter(~pl.col(ID).is_in(pl.concat(goes_on).implode()))[ID].sort()
+def _takes_over(links: pl.DataFrame, versions: pl.DataFrame, members: pl.DataFrame | None) -> pl.Series:
+    """Return for each link whether the successor takes over from the predecessor, or only split off."""
+    seen = versions.group_by(ID).agg(last_seen=pl.col("recorded_on").max())
+    links = links.join(seen, left_on=PREDECESSOR, right_on=ID, how="left", maintain_order="left")
+    is_after = links["since"] > links["last_seen"]
+    if members is None or "relation" not in members.columns:
+        return is_after
+    heads, left = _heads(links, members)
+    judged = links.join(heads, on=[ID, PREDECESSOR], how="left", maintain_order="left").with_columns(
+        is_after=is_after, has_head=pl.col(PREDECESSOR).is_in(left.implode())
+    )
+    is_apart = pl.col("is_apart").fill_null(value=False)
+    is_open = pl.col("is_after") & ~is_apart
+    # Where all have heads of their own and the old head is gone, too, the household was divided among them.
+    is_divided = pl.col("is_after") & ~pl.col("has_head") & ~is_open.any().over(PREDECESSOR)
+    return judged.select(is_open | is_divided).to_series()
 
 
-def _divided(links: pl.DataFrame, members: pl.DataFrame) -> pl.Series:
-    """Return the predecessors of whose members some went to a successor and some stayed."""
-    ones = members.filter(pl.col(ID).is_in(links[PREDECESSOR].unique().implode()))
+def _heads(links: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Return whether each successor's head is another than its predecessor's, and who still has a head."""
+    concerned = pl.concat([links[ID], links[PREDECESSOR]]).unique().implode()
+    ones = members.filter(pl.col(ID).is_in(concerned))
     versions = members.filter(pl.col("member_id").is_in(ones["member_id"].unique().implode()))
-    latest = versions.unique("member_id", keep="last", maintain_order=True)
+    is_head = pl.col("relation") == "户主"
+    latest = versions.unique("member_id", keep="last", maintain_order=True).filter(is_head)
     if "is_present" in latest.columns:
         latest = latest.filter(pl.col("is_present").ne_missing(other=False))
-    came_from = ones.select("member_id", pl.col(ID).alias(PREDECESSOR)).unique()
-    went = latest.join(came_from, on="member_id").join(links, on=[ID, PREDECESSOR], how="semi")[PREDECESSOR]
-    return went.filter(went.is_in(latest[ID].implode())).unique()
+    former = ones.filter(is_head).select("member_id", pl.col(ID).alias(PREDECESSOR), was_head=True).unique()
+    now = links.join(latest.select(ID, "member_id"), on=ID)
+    now = now.join(former, on=["member_id", PREDECESSOR], how="left")
+    apart = now.group_by(ID, PREDECESSOR).agg(is_apart=~pl.col("was_head").fill_null(value=False).any())
+    return apart, latest[ID].unique()
 
 
 def _heirs(links: pl.DataFrame, ended: pl.Series) -> pl.DataFrame:
     """Return the living households that follow each ended one, through others that have ended."""
-    after = links.select(pl.col(PREDECESSOR).alias("heir_id"), pl.col(ID).alias("next"))
+    after = links.filter(pl.col("until").is_null()).select(
+        pl.col(PREDECESSOR).alias("heir_id"), pl.col(ID).alias("next")
+    )
     has_ended = pl.col("heir_id").is_in(ended.implode())
     open_ends = pl.DataFrame({ID: ended, "heir_id": ended})
     found = [open_ends.clear()]

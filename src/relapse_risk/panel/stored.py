@@ -130,7 +130,7 @@ class StoredRows:
         people = members.join(theirs, on="member_id", how="semi", maintain_order="left")
         versions, people_versions = (
             frame.collect().sort("recorded_on", maintain_order=True)
-            for frame in (rows, people.select("member_id", ID, "recorded_on", "is_present"))
+            for frame in (rows, people.select("member_id", ID, "recorded_on", "is_present", "relation"))
         )
         return {day: ended_on(versions, people_versions, day) for day in as_of_dates}
 
