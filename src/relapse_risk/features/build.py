@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import groupby
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from relapse_risk.features.evaluate import Decoded, Evaluation, Plan
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
+from relapse_risk.features.periods import PeriodResults
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.tables import TABLES
@@ -83,13 +85,19 @@ def build_features(
 
     plan = Plan([feature.formula for feature in wanted], formula_of)
     known = [panel.known_at(day) for day in sorted(set(as_of_dates))]
-    decoded = Decoded(known[0].histories)
-    dated = [
-        Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded)
-        for each in known
-    ]
+    dated: list[Evaluation] = []
+    periods: list[PeriodResults] = []
+    # Dates share one history, but for those on which households go on under other identifiers.
+    for _, group in groupby(known, key=lambda each: id(each.histories)):
+        of_group = list(group)
+        decoded = Decoded(of_group[0].histories)
+        then = [
+            Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded)
+            for each in of_group
+        ]
+        dated += then
+        periods += decoded.periods.compute(plan.period_nodes, [each.moment for each in then])
     rows = [_positions(each, chosen) for each in dated]
-    periods = decoded.periods.compute(plan.period_nodes, [each.moment for each in dated])
     ends = np.cumsum([len(each) for each in rows])
     values = np.empty((int(ends[-1]), len(wanted)), order="F")
     indexes, parameters = [], []
