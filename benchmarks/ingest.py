@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="Where files of several GB may be written for a while.")
     options = parser.parse_args()
     tables = small_county(options.months)
-    print(f"{date.today()}, polars {pl.__version__}, {pl.thread_pool_size()} threads")
+    print(f"{datetime.now().astimezone().date()}, polars {pl.__version__}, {pl.thread_pool_size()} threads")
     print("| households | rows | CSV | seconds | rows/s | peak memory | bare read | times a bare read |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for households in options.households:
