@@ -43,12 +43,16 @@ _HOME = {
     "make_reasons": "relapse_risk.explain.reasons",
     "make_visit_list": "relapse_risk.outputs.visit_list",
     "estimate_missed": "relapse_risk.outputs.list_quality",
+    "plot_caseload_curve": "relapse_risk.outputs.rule_plots",
+    "plot_coverage": "relapse_risk.outputs.rule_plots",
     "plot_distribution": "relapse_risk.outputs.plots",
     "plot_gain": "relapse_risk.outputs.plots",
     "plot_reasons": "relapse_risk.outputs.plots",
     "plot_reliability": "relapse_risk.outputs.plots",
+    "plot_rule_hits": "relapse_risk.outputs.rule_plots",
     "plot_tiers": "relapse_risk.outputs.plots",
     "precision_of_lists": "relapse_risk.outputs.list_quality",
+    "plot_what_if": "relapse_risk.outputs.rule_plots",
     "read_exports": "relapse_risk.panel.read",
     "rank_counties": "relapse_risk.rules.key_counties",
     "roll_up": "relapse_risk.rules.roll_up",
@@ -88,6 +92,10 @@ if TYPE_CHECKING:
     from relapse_risk.outputs.plots import plot_reasons as plot_reasons
     from relapse_risk.outputs.plots import plot_reliability as plot_reliability
     from relapse_risk.outputs.plots import plot_tiers as plot_tiers
+    from relapse_risk.outputs.rule_plots import plot_caseload_curve as plot_caseload_curve
+    from relapse_risk.outputs.rule_plots import plot_coverage as plot_coverage
+    from relapse_risk.outputs.rule_plots import plot_rule_hits as plot_rule_hits
+    from relapse_risk.outputs.rule_plots import plot_what_if as plot_what_if
     from relapse_risk.outputs.visit_list import make_visit_list as make_visit_list
     from relapse_risk.outputs.write_list import write_visit_list as write_visit_list
     from relapse_risk.panel.ingest import ingest as ingest
