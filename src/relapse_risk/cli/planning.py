@@ -116,7 +116,7 @@ def rules_roll_up(
 
     Example: relapse-risk rules roll-up --as-of 2024-12-31 --out outputs/roll-up --leaves-county
     """
-    from relapse_risk.outputs.write_roll_up import roll_up_note
+    from relapse_risk.outputs.write_roll_up import roll_up_note, shown_in_terminal
     from relapse_risk.planning import run_roll_up, write_roll_up
     from relapse_risk.rules.changes import parse_settings
 
@@ -128,5 +128,5 @@ def rules_roll_up(
             )
         tables = write_roll_up(store_of(store), result, out, language, given, leaves_county=leaves_county)
         note = roll_up_note(result, language, given, leaves_county=leaves_county)
-        print_result([tables[0], tables[3]], note, language)
+        print_result(shown_in_terminal(tables), note, language)
         console().print(f"→ {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -19,18 +20,18 @@ TITLE = Bilingual("县级汇总", "roll_up")
 HEADERS = {
     **PLACE_HEADERS,
     **FACTORS,
-    **{f"{name}_rank": Bilingual(f"{text.zh}位次", f"{name}_rank") for name, text in FACTORS.items()},
+    **{f"{name}_rank": Bilingual(f"{text.zh}位次", f"rank by {text.en}") for name, text in FACTORS.items()},
     "rank_sum": Bilingual("位次和", "rank_sum"),
     "rank": Bilingual("综合位次", "rank"),
     "indicator": Bilingual("指标", "indicator"),
     "group": Bilingual("人群", "group"),
     "target": Bilingual("目标", "target"),
-    "met": Bilingual("已落实（分子）", "covered (numerator)"),
-    "known": Bilingual("已知（分母）", "known (denominator)"),
+    "met": Bilingual("已落实", "covered"),
+    "known": Bilingual("已知", "known"),
     "unmet": Bilingual("未落实", "not covered"),
     "unknown": Bilingual("未知", "not known"),
     "percent": Bilingual("覆盖率（%）", "coverage (%)"),
-    "state": Bilingual("对照目标", "against the target"),
+    "state": Bilingual("对照目标", "target is"),
     "households_without_members": Bilingual("无成员信息户数", "households without members"),
     "households_without_people": Bilingual("人口未知户数", "households without people"),
 }
@@ -80,6 +81,12 @@ def roll_up_tables(
     if not leaves_county:
         frames.append((Bilingual("数据缺口", "data_gaps"), result.gaps))
     return [ResultTable(name, frame, HEADERS) for name, frame in frames]
+
+
+def shown_in_terminal(tables: Sequence[ResultTable]) -> list[ResultTable]:
+    """Return coverage by county and the ranking without what takes room: targets, and ranks by factor."""
+    wide = ("target", *(f"{name}_rank" for name in FACTORS))
+    return [replace(one, frame=one.frame.drop(wide, strict=False)) for one in (tables[0], tables[3])]
 
 
 def _coverage(
