@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import polars as pl
 
@@ -25,8 +26,21 @@ _IN_ORDER = {
     "workflow": (("publicity_start", "publicity_end"),),
     "threshold": (("effective_from", "effective_to"),),
     "member": (("birth_month", "recorded_on"),),
-    "household": (("identified_on", "recorded_on"),),
+    "household": (("identified_on", "recorded_on"), ("cleared_on", "recorded_on")),
 }
+_STAGES = (
+    *("discovered_on", "verified_on", "review_on", "publicity_start", "publicity_end"),
+    *("township_on", "county_on"),
+)
+_OLDEST_YEARS = 120
+# Flags of members that an age rules out: the ages they fit, in years.
+_AGES = {
+    "left_behind_child": (0, 18),
+    "child_difficulty": (0, 18),
+    "orphan_defacto": (0, 18),
+    "elder_alone": (55, _OLDEST_YEARS),
+}
+_LIKE_IDENTITY = r"^[1-8]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[\dXx]$"
 _PARTS_OF = {
     "property_income_yuan": ("asset_dividend_yuan",),
     "transfer_income_yuan": ("dibao_amount_yuan", "pension_amount_yuan", "subsidy_amount_yuan"),
@@ -59,7 +73,13 @@ def row_checks(table: Table, today: date) -> list[Check]:
     checks += _date_checks(table, today)
     if table.name == "observation":
         checks.append(_net_income(table))
+    if table.name == "member":
+        checks.append(Check(Reason.AGE, table.by_name["birth_month"], _age_years() > _OLDEST_YEARS))
     return checks
+
+
+def _age_years() -> pl.Expr:
+    return (pl.col("recorded_on") - pl.col("birth_month")).dt.total_days() / 365.25
 
 
 def excess_check(table: Table) -> Check:
@@ -125,7 +145,14 @@ def _net_income(table: Table) -> Check:
 
 def row_warnings(table: Table) -> list[Check]:
     """Return the checks whose failure is counted while the row is kept."""
-    return [*_table_warnings(table), *_masked(table)]
+    return [*_table_warnings(table), *_masked(table), *_identities(table)]
+
+
+def _identities(table: Table) -> Iterator[Check]:
+    """Remark on identity numbers that serve as keys: they can't be masked, for rows refer to them."""
+    if table.name in ("household", "member"):
+        column = table.by_name[table.key[0]]
+        yield Check(Reason.IDENTITY_AS_CODE, column, pl.col(column.name).str.contains(_LIKE_IDENTITY))
 
 
 def _masked(table: Table) -> Iterator[Check]:
@@ -149,7 +176,27 @@ def _table_warnings(table: Table) -> list[Check]:
     if table.name == "observation":
         is_month_end = pl.col("period_end") == pl.col("period_end").dt.month_end()
         return [Check(Reason.PERIOD_END, column["period_end"], ~is_month_end), *_parts_and_wholes(table)]
+    if table.name == "member":
+        return list(_unlike_age(table))
+    if table.name == "workflow":
+        return list(_stages(table))
     return []
+
+
+def _unlike_age(table: Table) -> Iterator[Check]:
+    for name, (youngest, oldest) in _AGES.items():
+        expected = Bilingual(f"{youngest} 至 {oldest} 岁", f"{youngest} to {oldest} years")
+        outside = ~_age_years().is_between(youngest, oldest + 1)
+        yield Check(Reason.UNLIKE_AGE, table.by_name[name], pl.col(name) & outside, expected)
+
+
+def _stages(table: Table) -> Iterator[Check]:
+    """Compare each stage of a case with the one before; publicity's end is checked as an error."""
+    for earlier, later in pairwise(_STAGES):
+        if (earlier, later) != ("publicity_start", "publicity_end"):
+            before = table.by_name[earlier]
+            expected = Bilingual(before.zh, before.name)
+            yield Check(Reason.STAGE_ORDER, table.by_name[later], pl.col(later) < pl.col(earlier), expected)
 
 
 def _nested(table: Table, inner: str, outer: str) -> Check:

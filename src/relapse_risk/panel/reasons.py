@@ -77,6 +77,9 @@ class Reason(Enum):
         "「{column}」的农户已申请删除数据，不再入库，该行也不退回",
         "the household of {column} was purged: it is not stored again, and the row is not returned",
     )
+    AGE = _Entry(
+        "RR129", "按「{column}」推算的年龄超过120岁", "the age that follows from {column} is above 120 years"
+    )
     MEMBERS_DIFFER = _Entry(
         "RR140",
         "最近一期「{column}」与在户成员数相差2人及以上",
@@ -93,6 +96,16 @@ class Reason(Enum):
         "RR146",
         "「{column}」中的身份证号、电话或姓名已隐去，未入库",
         "an identity number, a telephone number or a name in {column} was masked and not stored",
+    )
+
+    UNLIKE_AGE = _Entry(
+        "RR147", "「{column}」与年龄不符（{expected}）", "{column} does not fit the age ({expected})"
+    )
+    STAGE_ORDER = _Entry("RR148", "「{column}」早于「{expected}」", "{column} is earlier than {expected}")
+    IDENTITY_AS_CODE = _Entry(
+        "RR149",
+        "「{column}」像身份证号，请改用系统内编号",
+        "{column} looks like an identity number: use the system's own code",
     )
 
     @property
