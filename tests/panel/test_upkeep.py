@@ -134,7 +134,11 @@ def test_a_purged_household_does_not_come_back(store, tmp_path, today) -> None:
     assert report.counts["household"].rejected == 1
     assert report.counts["observation"].rejected == 3
     assert "RR128" in set(report.failures["code"])
+    heir = ingest(tmp_path / "three", store.path, today=today)
+    assert heir.commit is None, "who names it as predecessor is stored without it, and known again"
+    assert heir.counts["household"].duplicate == 1
     assert ONE.encode() not in bytes_below(store.path), "nor is it returned"
+    assert not any(ONE in cell for cell in cells_below(store.path))
     assert not any(ONE in text for column in ("zh", "en") for text in report.failures[column])
 
 

@@ -66,6 +66,8 @@ def check_rows(
     parsed = parse_columns(batch.frame, table.columns)
     frame = parsed.frame.with_columns(batch.sheet.frame[ROW_NUMBER].cast(pl.UInt32))
     frame = frame.with_row_index(ROW, first_row).with_columns(pl.lit(file, pl.UInt32).alias(FILE))
+    if "predecessor_id" in table.by_name and (forgotten := purged(frame["predecessor_id"])).any():
+        frame = frame.with_columns(pl.when(~pl.lit(forgotten)).then(pl.col("predecessor_id")))
     own = list(checks)
     if homes is not None:
         frame = frame.join(homes, on="household_id", how="left", maintain_order="left")

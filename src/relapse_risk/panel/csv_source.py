@@ -84,20 +84,24 @@ def _as_utf8(path: Path, encoding: str, *, is_old_mac: bool) -> Iterator[bytes]:
 
 def _blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield whole records, some 64 MB at a time, at least one block: a break within quotes ends none."""
-    held = bytearray()
+    pieces: list[bytes] = []
     number = 0
     for chunk in chunks:
-        held += chunk
-        if len(held) < _BLOCK_BYTES or (end := _last_end(held)) == 0:
+        pieces.append(chunk)
+        if sum(map(len, pieces)) < _BLOCK_BYTES:
             continue
-        number += 1
-        yield bytes(held[:end])
-        del held[:end]
-    if held or not number:
-        yield bytes(held)
+        held = b"".join(pieces)
+        end = _last_end(held)
+        pieces = [held[end:]]
+        if end:
+            number += 1
+            yield held[:end]
+    last = b"".join(pieces)
+    if last or not number:
+        yield last
 
 
-def _last_end(held: bytearray) -> int:
+def _last_end(held: bytes) -> int:
     """Return where the last whole record ends: behind a line break with an even number of quotes before."""
     end = held.rfind(b"\n") + 1
     odd = held.count(b'"', 0, end) % 2
