@@ -28,7 +28,7 @@ def test_every_shipped_scenario_is_named_after_its_file() -> None:
 
 
 def test_an_unknown_scenario_names_those_there_are() -> None:
-    with pytest.raises(ConfigurationError, match=r"RR221.*hebei_like, no_signal"):
+    with pytest.raises(ConfigurationError, match=r"RR221.*drift, hebei_like, no_signal, shock_year"):
         Scenario.load("atlantis")
 
 

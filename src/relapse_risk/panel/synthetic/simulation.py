@@ -11,6 +11,7 @@ import polars as pl
 
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.synthetic.administration import administer
 from relapse_risk.panel.synthetic.assistance import record_measures, record_visits
 from relapse_risk.panel.synthetic.county import count_by_month, list_contacts, list_thresholds
 from relapse_risk.panel.synthetic.events import Events
@@ -122,7 +123,8 @@ def simulate(
         on_progress=on_progress,
     )
     scene = Scene(World(population, scenario), history, household_ids, months, seed)
-    return SyntheticCounty(scenario, seed, _write_down(scene), list_contacts(scene), truth)
+    tables, contacts, truth = administer(scene, _write_down(scene), list_contacts(scene), truth)
+    return SyntheticCounty(scenario, seed, tables, contacts, truth)
 
 
 def _check_size(households: int, months: int, scenario: Scenario) -> None:

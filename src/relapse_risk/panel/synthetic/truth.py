@@ -28,7 +28,8 @@ class Truth:
 
     An event is judged where labels judge it: at the end of each monitoring period, on true income. A
     household fails there if its true reference income of the last twelve months (net income plus claims
-    minus own-pay, per head) is below the line in force, or if a guarantee does not hold.
+    minus own-pay, per head) is below the line in force, or if a guarantee does not hold. Households are named
+    by the code they began with, in ``oracle`` by that in force on the as-of date.
 
     Attributes
     ----------
