@@ -52,7 +52,7 @@ $(VENV)/.base: $(VENV)/.created pyproject.toml constraints.txt
 
 $(VENV)/.full: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing the pinned packages and tools into $(VENV) (some minutes the first time, seconds later) ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[database,dev,notebooks]'
+	@$(PIP) install --constraint constraints.txt --editable '.[database,dev,notebooks,spark]'
 	@touch $(VENV)/.base $@
 
 demo: $(VENV)/.base
@@ -81,7 +81,7 @@ constraints:
 	fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	echo "Resolving the newest versions in a fresh environment (some minutes) ..."; \
 	$$python -m venv "$$fresh" && \
-	"$$fresh/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable '.[database,dev,notebooks]' && \
+	"$$fresh/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable '.[database,dev,notebooks,spark]' && \
 	{ echo "# Made by 'make constraints' with $$($$python --version)."; \
 	  "$$fresh/bin/python" -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^ @/]+$$' | LC_ALL=C sort -f; \
 	} > constraints.new && mv constraints.new constraints.txt

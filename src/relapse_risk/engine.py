@@ -1,25 +1,151 @@
-"""Runs a function over partitions of the panel, one after another, so that memory stays that of one.
+"""Runs the same work over the partitions of a store, one after another, so that memory stays that of one.
 
-A partition is a county: village and county quantities are then local to it.
+A partition is a county, or some villages of one: what compares a household with its village is then local.
+What compares it with its county needs a small first pass over the county's partitions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import polars as pl
 
 from relapse_risk.errors import ContractError
+from relapse_risk.features.areas import WholeAreas
+from relapse_risk.features.build import build_features, first_pass, first_pass_reads
+from relapse_risk.features.extra import features_for
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.features.spec import FeatureSet
 from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.partition import Partition
+from relapse_risk.panel.place import bucket_of
 from relapse_risk.panel.store import Store
 from relapse_risk.terminal import Progress
 from relapse_risk.thresholds import ThresholdTable
 
+PARTITION_HOUSEHOLDS = 20_000
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class FeatureWork:
+    """The features of a store on some dates, partition by partition; small enough to be sent to workers.
+
+    Attributes
+    ----------
+    store : Path
+    as_of_dates : tuple of date
+        Sorted.
+    features : FeatureSet
+    thresholds : ThresholdTable or None
+        The layers under the store's own rows; the shipped one where not given.
+    """
+
+    store: Path
+    as_of_dates: tuple[date, ...]
+    features: FeatureSet
+    thresholds: ThresholdTable | None = None
+
+    @classmethod
+    def of(
+        cls, store: Path, as_of_dates: Sequence[date], thresholds: ThresholdTable | None = None
+    ) -> FeatureWork:
+        """Return the work of all features that the store's panel has."""
+        days = tuple(sorted(set(as_of_dates)))
+        some = partitions_of(store, days)[0]
+        panel = Store(store).open_partition(some, only={"household": ()})
+        return cls(store, days, features_for(panel), thresholds)
+
+    def partitions(self, households: int | None = PARTITION_HOUSEHOLDS) -> list[list[Partition]]:
+        """Return the partitions of about so many households, county by county; None keeps counties whole."""
+        found = partitions_of(self.store, self.as_of_dates, households)
+        return [list(of_county) for _, of_county in groupby(found, key=lambda part: part.county_code)]
+
+    def needs_first_pass(self, of_county: Sequence[Partition]) -> bool:
+        """Return whether a county's partitions have to know of each other."""
+        return len(of_county) > 1 and bool(first_pass_reads(self.features))
+
+    def open(self, partition: Partition, only: Mapping[str, Collection[str]] | None = None) -> Panel:
+        """Return the panel of a partition."""
+        panel = Store(self.store).open_partition(partition, only)
+        return panel if self.thresholds is None else replace(panel, thresholds=self.thresholds)
+
+    def first_pass(self, partition: Partition) -> pl.DataFrame:
+        """Return what the county's other partitions have to know of this one."""
+        panel = self.open(partition, first_pass_reads(self.features))
+        return first_pass(panel, partition.as_of_dates, self.features)
+
+    def matrix(self, partition: Partition, areas: WholeAreas | None = None) -> FeatureMatrix:
+        """Return the features of a partition's households, sorted by village bucket, household and date.
+
+        So the order of rows does not depend on how the store is cut.
+        """
+        panel = self.open(partition)
+        matrix = build_features(panel, partition.as_of_dates, self.features, areas=areas)
+        places = matrix.index.select("household_id", "as_of_date", bucket_of(matrix.index["village_code"]))
+        order = places.select(pl.arg_sort_by(places.columns[2], "household_id", "as_of_date")).to_series()
+        return matrix.rows(order.cast(pl.Int64).to_numpy())
+
+    def nothing(self) -> FeatureMatrix:
+        """Return a matrix without rows, with the parameters in force in every county."""
+        parts = []
+        for of_county in self.partitions(None):
+            panel = self.open(of_county[0], only={"household": ()})
+            days = of_county[0].as_of_dates
+            parts.append(build_features(panel, days, self.features.select(())).parameters)
+        index = build_features(panel, days, self.features.select(())).index.clear()
+        return FeatureMatrix(index, self.features, np.empty((0, len(self.features))), pl.concat(parts))
+
+
+def partitions_of(store: Path, as_of_dates: Sequence[date], households: int | None = None) -> list[Partition]:
+    """Return the partitions of a store, in the order of counties and buckets.
+
+    Raises
+    ------
+    ContractError
+        RR303 where the store holds no household, RR302 where none was known on one of the days.
+    """
+    opened = Store(store)
+    found = opened.partitions(as_of_dates, households)
+    known = {day for part in found for day in part.as_of_dates}
+    missing = [day for day in as_of_dates if day not in known]
+    if missing and not (panel := opened.open()).tables.get("household", pl.DataFrame()).is_empty():
+        panel.known_at(missing[0])  # raises the error that says from which day on there are any
+    if not found:
+        raise ContractError(
+            "RR303",
+            str(store),
+            "the store holds no household",
+            "an ingested household table",
+            "Run relapse-risk ingest first",
+            zh=f"数据仓“{store}”中没有家庭数据，请先运行 relapse-risk ingest。",
+        )
+    return found
+
+
+def over_partitions(
+    work: FeatureWork, households: int | None = PARTITION_HOUSEHOLDS, on_progress: Progress | None = None
+) -> Iterator[FeatureMatrix]:
+    """Yield the matrix of every partition, in the order of counties and buckets."""
+    counties = work.partitions(households)
+    done, every = 0, sum(map(len, counties))
+    for of_county in counties:
+        if on_progress:
+            on_progress(of_county[0].county_code, done, every)
+        areas = WholeAreas(map(work.first_pass, of_county)) if work.needs_first_pass(of_county) else None
+        for partition in of_county:
+            if on_progress:
+                on_progress(partition.county_code, done, every)
+            yield work.matrix(partition, areas)
+            done += 1
+    if on_progress:
+        on_progress("", every, every)
 
 
 def over_counties(
@@ -40,19 +166,8 @@ def over_counties(
     ContractError
         RR303 where the store holds no household, RR302 where none was known on that day.
     """
+    counties = partitions_of(store, [as_of_date])
     opened = Store(store)
-    counties = opened.partitions([as_of_date], target_households=None)
-    if not counties and not (panel := opened.open()).tables.get("household", pl.DataFrame()).is_empty():
-        panel.known_at(as_of_date)  # raises the error that says from which day on there are any
-    if not counties:
-        raise ContractError(
-            "RR303",
-            str(store),
-            "the store holds no household",
-            "an ingested household table",
-            "Run relapse-risk ingest first",
-            zh=f"数据仓“{store}”中没有家庭数据，请先运行 relapse-risk ingest。",
-        )
     for i, county in enumerate(counties):
         if on_progress:
             on_progress(county.county_code, i, len(counties))

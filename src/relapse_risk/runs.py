@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from relapse_risk.engine import over_counties
+from relapse_risk.engine import PARTITION_HOUSEHOLDS, FeatureWork, over_counties, over_partitions
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.explain.attribute import attribute, strongest
 from relapse_risk.features.build import build_features
-from relapse_risk.features.extra import features_for
-from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.files import parquet_bytes, write_together
+from relapse_risk.features.matrix import INDEX_COLUMNS
+from relapse_risk.files import ParquetStream, write_together
 from relapse_risk.modeling.store import load_model, model_hash
 from relapse_risk.outputs.files import json_bytes
 from relapse_risk.outputs.manifest import MANIFEST_FILE, manifest_of, rules_hash, unverified_thresholds
@@ -25,10 +26,11 @@ from relapse_risk.outputs.visit_list import ListSettings, VisitList, make_visit_
 from relapse_risk.outputs.write_list import write_visit_list
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Scenario, simulate, write_exports, write_truth
-from relapse_risk.pipeline import Scored, score
+from relapse_risk.pipeline import Scored
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.sheet import RuleSheet, explain_rules
+from relapse_risk.scores import RiskScores
 
 if TYPE_CHECKING:
     from relapse_risk.panel.panel import Panel
@@ -82,27 +84,50 @@ def write_features(
     on_progress: Progress | None = None,
     *,
     thresholds: ThresholdTable | None = None,
+    partition_households: int | None = PARTITION_HOUSEHOLDS,
 ) -> str:
-    """Write the feature matrix of all counties as Parquet, and return its shape in words."""
-    days = sorted(set(as_of_dates))
-    frames: list[pl.DataFrame] = []
+    """Write the feature matrix of all counties as Parquet, partition by partition; return its shape in words.
+
+    Rows are sorted by county, bucket of the village, household and date, however the store is cut.
+    """
+    work = FeatureWork.of(store, as_of_dates, thresholds)
     unverified: list[tuple[dict[str, Any], ...]] = []
-    for day in days:
-
-        def of_county(_: str, panel: Panel, day: date = day) -> FeatureMatrix:
-            return build_features(panel, [day])
-
-        for _, matrix in over_counties(store, of_county, day, on_progress, thresholds):
-            frames.append(matrix.to_polars())
+    with ParquetStream(path) as stream:
+        for matrix in over_partitions(work, partition_households, on_progress):
+            stream.write(matrix.to_polars())
             unverified.append(unverified_thresholds(matrix, ()))
-    frame = pl.concat(frames)
-    contents = {
-        "inputs": store_facts(store),
-        "as_of_dates": [str(day) for day in days],
+    _publish_streamed("features", features_contents(work, unverified), stream)
+    return f"{stream.rows} rows, {len(INDEX_COLUMNS) + len(work.features)} columns"
+
+
+def write_features_on_spark(
+    store: Path,
+    as_of_dates: Sequence[date],
+    out: Path,
+    master: str,
+    *,
+    thresholds: ThresholdTable | None = None,
+    partition_households: int | None = PARTITION_HOUSEHOLDS,
+) -> str:
+    """Write the same matrix on Spark, as the folder ``out/features``; return its shape in words."""
+    from relapse_risk.spark import spark_features
+
+    work = FeatureWork.of(store, as_of_dates, thresholds)
+    rows = spark_features(work, out / "features", master, partition_households)
+    contents = features_contents(work, [unverified_thresholds(work.nothing(), ())])
+    write_together({MANIFEST_FILE: json_bytes(manifest_of("features", contents, []))}, out)
+    return f"{rows} rows, {len(INDEX_COLUMNS) + len(work.features)} columns"
+
+
+def features_contents(
+    work: FeatureWork, unverified: Sequence[tuple[dict[str, Any], ...]]
+) -> dict[str, object]:
+    """Return what the manifest of a feature matrix says."""
+    return {
+        "inputs": store_facts(work.store),
+        "as_of_dates": [str(day) for day in work.as_of_dates],
         "unverified_thresholds": list(merged_unverified(unverified)),
     }
-    publish_result("features", contents, {path.name: parquet_bytes(frame)}, path.parent)
-    return f"{frame.height} rows, {frame.width} columns"
 
 
 def write_rule_hits(
@@ -177,23 +202,40 @@ def write_scores(
     on_progress: Progress | None = None,
     *,
     thresholds: ThresholdTable | None = None,
+    partition_households: int | None = PARTITION_HOUSEHOLDS,
 ) -> int:
-    """Write risk by horizon, score and strongest contributions of every household; return how many."""
+    """Write risk by horizon, score and strongest contributions of every household; return how many.
 
-    def of_county(_: str, panel: Panel) -> tuple[pl.DataFrame, tuple[dict[str, Any], ...]]:
-        scored = score(panel, load_model(model_folder, features_for(panel)), as_of_date)
-        return _scores_frame(scored), unverified_thresholds(scored.matrix, ())
-
-    parts = [part for _, part in over_counties(store, of_county, as_of_date, on_progress, thresholds)]
-    frame = pl.concat([part for part, _ in parts])
+    The score is a rank within the county: partitions are written aside first, and put in their place with
+    the scores once all of them are known.
+    """
+    work = FeatureWork.of(store, [as_of_date], thresholds)
+    model = load_model(model_folder, work.features)
+    unverified: list[tuple[dict[str, Any], ...]] = []
+    rankings: list[pl.DataFrame] = []
+    with TemporaryDirectory() as aside:
+        with ParquetStream(Path(aside) / "unranked.parquet") as unranked:
+            for matrix in over_partitions(work, partition_households, on_progress):
+                scores = model.predict_risk(matrix)
+                unranked.write(_unranked(Scored(matrix, scores, attribute(model, matrix))))
+                of_row = scores.index.select(pl.col("county_code").cast(pl.Categorical), "as_of_date")
+                rankings.append(of_row.with_columns(ranking=scores.ranking))
+                unverified.append(unverified_thresholds(matrix, ()))
+        ranking = pl.concat(rankings)
+        score = RiskScores(ranking, (), np.empty((ranking.height, 0)), ranking["ranking"].to_numpy()).score
+        with ParquetStream(out / "scores.parquet") as stream:
+            for part in _read_back(unranked.path):
+                column = pl.Series("score", score[stream.rows : stream.rows + part.height])
+                place = part.columns.index(f"risk_{model.horizons_months[-1]}m") + 1
+                stream.write(part.insert_column(place, column))
     contents = {
         "inputs": {**store_facts(store), "model": _model_facts(model_folder)},
         "as_of_date": str(as_of_date),
-        "households": frame.height,
-        "unverified_thresholds": list(merged_unverified([part for _, part in parts])),
+        "households": stream.rows,
+        "unverified_thresholds": list(merged_unverified(unverified)),
     }
-    publish_result("score", contents, {"scores.parquet": parquet_bytes(frame)}, out)
-    return frame.height
+    _publish_streamed("score", contents, stream)
+    return stream.rows
 
 
 def write_visit_lists(
@@ -238,14 +280,24 @@ def write_visit_lists(
     return lists
 
 
-def _scores_frame(scored: Scored) -> pl.DataFrame:
+def _unranked(scored: Scored) -> pl.DataFrame:
+    """Return risk and strongest contributions of a partition; scores need the whole county."""
     scores = scored.scores
     risks = {f"risk_{h}m": scores.risk[:, i] for i, h in enumerate(scores.horizons_months)}
     contributions = strongest(scored.attributions, scored.matrix, STRONGEST).drop(
         "household_id", "as_of_date"
     )
     index = scores.index.select("household_id", "as_of_date", "county_code", "township_code", "village_code")
-    return index.with_columns(**risks, score=scores.score).hstack(contributions)
+    return index.with_columns(**risks).hstack(contributions)
+
+
+def _read_back(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield the row groups of a Parquet file, one at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as stored:
+        for group in range(stored.num_row_groups):
+            yield pl.DataFrame(pl.from_arrow(stored.read_row_group(group)))
 
 
 def store_facts(store: Path) -> dict[str, object]:
@@ -262,3 +314,9 @@ def publish_result(kind: str, contents: Mapping[str, object], files: Mapping[str
     """Write the files of a result and, last, their manifest."""
     manifest = json_bytes(manifest_of(kind, contents, list(files.items())))
     write_together({**files, MANIFEST_FILE: manifest}, out)
+
+
+def _publish_streamed(kind: str, contents: Mapping[str, object], stream: ParquetStream) -> None:
+    """Write the manifest of a result that was streamed to its place."""
+    manifest = manifest_of(kind, contents, []) | {"files": {stream.path.name: stream.facts()}}
+    write_together({MANIFEST_FILE: json_bytes(manifest)}, stream.path.parent)

@@ -26,22 +26,35 @@ app = typer.Typer(help="Compute household indicators, or list them.", invoke_wit
 def features(
     context: typer.Context,
     as_of: Annotated[list[datetime] | None, typer.Option("--as-of", formats=["%Y-%m-%d"])] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="FILE.parquet")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="FILE.parquet, or a folder with --engine spark.")
+    ] = None,
     store: Store = None,
+    engine: Annotated[str, typer.Option(help="local, or spark: --out is then a folder.")] = "local",
+    master: Annotated[str, typer.Option(help="Spark master, by URI.")] = "local[*]",
+    partition: Annotated[int, typer.Option(min=1, help="Households a partition, about.")] = 20_000,
 ) -> None:
-    """Compute all indicators as of one or more dates.
+    """Compute all indicators as of one or more dates, partition by partition.
 
     Example: relapse-risk features --store data/store --as-of 2024-12-31 --out outputs/features.parquet
     """
     if context.invoked_subcommand:
         return
-    from relapse_risk.runs import write_features
+    from relapse_risk.runs import write_features, write_features_on_spark
 
     with errors_shown():
         dates = [day.date() for day in needed(as_of, "--as-of")]
         path = needed(out, "--out")
-        with progress("features") as show:
-            described = write_features(store_of(store), dates, path, show, thresholds=thresholds_of_project())
+        where, known = store_of(store), thresholds_of_project()
+        if engine == "spark":
+            described = write_features_on_spark(
+                where, dates, path, master, thresholds=known, partition_households=partition
+            )
+        else:
+            with progress("features") as show:
+                described = write_features(
+                    where, dates, path, show, thresholds=known, partition_households=partition
+                )
         console().print(f"{described} → {path}")
 
 

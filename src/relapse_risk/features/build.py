@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import groupby
 
@@ -11,13 +11,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ConfigurationError
+from relapse_risk.features.areas import WholeAreas
 from relapse_risk.features.evaluate import Decoded, Evaluation, Plan
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
 from relapse_risk.features.periods import PeriodResults
 from relapse_risk.features.spec import FeatureSet
-from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.panel.tables import TABLES
 from relapse_risk.thresholds import Threshold, ThresholdTable
 
@@ -39,6 +40,7 @@ def build_features(
     thresholds: ThresholdTable | None = None,
     households: Sequence[str] | None = None,
     what_if: Sequence[Threshold] = (),
+    areas: WholeAreas | None = None,
 ) -> FeatureMatrix:
     """Return the features of every household known on each as-of date.
 
@@ -58,6 +60,8 @@ def build_features(
         Return only these; comparisons with peers still run over all households.
     what_if : sequence of Threshold, optional
         Laid over everything that is in force, the panel's own rows included.
+    areas : WholeAreas, optional
+        Whole counties and townships, where the panel holds a part of them only.
 
     Returns
     -------
@@ -79,21 +83,14 @@ def build_features(
     every = features_for(panel)
     wanted = every if features is None else features
     chosen = None if households is None else pl.Series(sorted(set(households)), dtype=pl.String)
-
-    def formula_of(name: str) -> Expression:
-        return (wanted if name in wanted else every)[name].formula
-
-    plan = Plan([feature.formula for feature in wanted], formula_of)
+    plan, formula_of = _planned(wanted, every)
     known = [panel.known_at(day) for day in sorted(set(as_of_dates))]
     dated: list[Evaluation] = []
     periods: list[PeriodResults] = []
-    # Dates share one history, but for those on which households go on under other identifiers.
-    for _, group in groupby(known, key=lambda each: id(each.histories)):
-        of_group = list(group)
-        decoded = Decoded(of_group[0].histories)
+    for decoded, of_history in _by_history(known):
         then = [
-            Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded)
-            for each in of_group
+            Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded, areas)
+            for each in of_history
         ]
         dated += then
         periods += decoded.periods.compute(plan.period_nodes, [each.moment for each in then])
@@ -107,6 +104,43 @@ def build_features(
         parameters.append(_parameters(each, panel_then.as_of_date))
     absent = frozenset(table.name for table in TABLES if table.is_stored).difference(panel.tables)
     return FeatureMatrix(pl.concat(indexes), wanted, values, pl.concat(parameters), absent)
+
+
+def first_pass(panel: Panel, as_of_dates: Sequence[date], features: FeatureSet | None = None) -> pl.DataFrame:
+    """Return what other partitions of the same counties have to know of this one; see ``areas.py``."""
+    every = features_for(panel)
+    plan, formula_of = _planned(every if features is None else features, every)
+    known = [panel.known_at(day) for day in as_of_dates]
+    return pl.concat(
+        Evaluation(each, each.thresholds(), formula_of, decoded).first_pass(plan)
+        for decoded, of_history in _by_history(known)
+        for each in of_history
+    )
+
+
+def _by_history(known: Sequence[KnownPanel]) -> Iterator[tuple[Decoded, list[KnownPanel]]]:
+    """Yield dates that share one history, decoded once.
+
+    All of them do, but for those on which households go on under other identifiers.
+    """
+    for _, group in groupby(known, key=lambda each: id(each.histories)):
+        of_history = list(group)
+        yield Decoded(of_history[0].histories), of_history
+
+
+def first_pass_reads(features: FeatureSet) -> dict[str, tuple[str, ...]]:
+    """Return the tables and columns that the first pass reads; empty where none is needed."""
+    plan, _ = _planned(features, features)
+    return plan.first_pass_reads if plan.wide_peers or plan.withheld_columns else {}
+
+
+def _planned(wanted: FeatureSet, every: FeatureSet) -> tuple[Plan, Callable[[str], Expression]]:
+    """Return the plan of a feature set; formulas may name features outside it."""
+
+    def formula_of(name: str) -> Expression:
+        return (wanted if name in wanted else every)[name].formula
+
+    return Plan([feature.formula for feature in wanted], formula_of), formula_of
 
 
 def _positions(dated: Evaluation, chosen: pl.Series | None) -> NDArray[np.int64]:

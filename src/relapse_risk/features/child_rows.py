@@ -6,12 +6,14 @@ A count is NaN where no row is known to fulfil the conditions while some row mig
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from relapse_risk.features.areas import WholeAreas
 from relapse_risk.features.conditions import EMPTY_MEANS_NONE, FALSE, TRUE, Cells, Truth, columns_in
 from relapse_risk.features.decode import Sorted, float_array, positions_in
 from relapse_risk.features.expression import Array
@@ -45,18 +47,18 @@ class ChildTable:
         self.rows = Sorted(history.frame, ids)
         self.cells = Cells(self.rows, name)
 
-    def at(self, known: KnownPanel, county: NDArray[np.int64], members: ChildTable | None) -> KnownRows:
+    def at(self, known: KnownPanel, places: Places, members: ChildTable | None) -> KnownRows:
         """Return the rows that were known on a date, of members only those present.
 
         Parameters
         ----------
         known : KnownPanel
-        county : ndarray of int64, shape (n_households,)
-            County of each household on the date; -1 where the household was not known.
+        places : Places
+            Where the households lived on the date.
         members : ChildTable or None
             The members that rows of this table may name.
         """
-        return KnownRows(self, known, county, members)
+        return KnownRows(self, known, places, members)
 
     def earners(self) -> Truth:
         """Return whether each member works, has left a job, or is able to work: 2 yes, 1 not known, 0 no."""
@@ -67,18 +69,36 @@ class ChildTable:
         return np.maximum(has_worked, np.minimum(is_able, np.where(is_no_student == FALSE, FALSE, TRUE)))
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where households lived on a date.
+
+    Attributes
+    ----------
+    county : ndarray of int64, shape (n_households,)
+        Place of each household's county in ``counties``; -1 where the household was not known.
+    counties : tuple of str
+    areas : WholeAreas or None
+        What is known of the counties beyond these households; None where all of them are here.
+    """
+
+    county: NDArray[np.int64]
+    counties: tuple[str, ...]
+    areas: WholeAreas | None = None
+
+
 class KnownRows:
     """The rows of a table that were known on a date."""
 
     def __init__(
-        self, table: ChildTable, known: KnownPanel, county: NDArray[np.int64], members: ChildTable | None
+        self, table: ChildTable, known: KnownPanel, places: Places, members: ChildTable | None
     ) -> None:
         from relapse_risk.features import loops
 
         self._loops = loops
-        self._table, self._known, self._county, self._members = table, known, county, members
+        self._table, self._known, self._places, self._members = table, known, places, members
         self._begin, self._cells = table.rows.begin, table.cells
-        self._lives = table.rows.sorted(known.stands(table.name)) & (county >= 0)[table.rows.row]
+        self._lives = table.rows.sorted(known.stands(table.name)) & (places.county >= 0)[table.rows.row]
         if table.name == "member":
             self._lives &= table.cells.number("is_present") != 0.0
         self._virtual: dict[str, Array] = {}
@@ -184,13 +204,21 @@ class KnownRows:
 
     def _is_withheld(self, column: str) -> Mask:
         """Return, by household, whether its county has rows but none with this column filled."""
-        county = self._county[self._table.rows.row[self._lives]]
-        is_filled = self._cells.is_filled(column)[self._lives]
-        counties = int(self._county.max(initial=-1)) + 1
-        filled = np.bincount(county[is_filled], minlength=counties)
-        withheld = (np.bincount(county, minlength=counties) > 0) & (filled == 0)
-        by_household: Mask = np.append(withheld, False)[self._county]
+        places = self._places
+        if places.areas is None:
+            held, filled = self.count_by_county(), self.count_by_county(column)
+            withheld = (held > 0) & (filled == 0)
+        else:
+            day = self._known.as_of_date
+            withheld = places.areas.is_withheld(self._table.name, column, day, places.counties)
+        by_household: Mask = np.append(withheld, False)[places.county]
         return by_household
+
+    def count_by_county(self, column: str = "") -> NDArray[np.int64]:
+        """Return the number of known rows of each county, or of those with a column filled."""
+        lives = self._lives & self._cells.is_filled(column) if column else self._lives
+        county = self._places.county[self._table.rows.row[lives]]
+        return np.bincount(county, minlength=len(self._places.counties))
 
 
 def _count(rows: KnownRows, node: RowStatistic) -> Array:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
-from relapse_risk.features.child_rows import ChildTable, KnownRows
-from relapse_risk.features.conditions import TRUE, UNKNOWN, Cells
+from relapse_risk.features.areas import AREA_SCHEMA, WIDE_LEVELS, WholeAreas, area_frame, held_key, peers_key
+from relapse_risk.features.child_rows import ChildTable, KnownRows, Places
+from relapse_risk.features.conditions import EMPTY_MEANS_NONE, TRUE, UNKNOWN, Cells, columns_in
 from relapse_risk.features.decode import Sorted, float_array
-from relapse_risk.features.expression import Array, Expression, ParameterRef
+from relapse_risk.features.expression import Array, Expression, ParameterRef, walk
 from relapse_risk.features.nodes import (
     AsOfMonth,
     CountyValue,
@@ -100,6 +102,7 @@ class Plan:
     """
 
     def __init__(self, formulas: Sequence[Expression], formula_of: FormulaOf) -> None:
+        self._formula_of = formula_of
         self.program = Program(formulas, formula_of)
         self.peers: dict[PeerStatistic, Plan] = {}
         for node in self.program.leaves:
@@ -121,6 +124,34 @@ class Plan:
         return tuple(dict.fromkeys((*inside, *self.program.leaves)))
 
     @property
+    def wide_peers(self) -> tuple[PeerStatistic, ...]:
+        """Comparisons over areas that a partition may hold a part of only, each inside once."""
+        found = {(node.inner, node.level): node for node in self.peers if node.level in WIDE_LEVELS}
+        inside = (node for plan in self.peers.values() for node in plan.wide_peers)
+        return tuple(dict.fromkeys((*inside, *found.values())))
+
+    @property
+    def withheld_columns(self) -> tuple[tuple[str, str], ...]:
+        """Columns of which it matters whether the whole county left them out."""
+        read = {
+            (leaf.table, column)
+            for leaf in self.leaves
+            if isinstance(leaf, RowStatistic)
+            for column in columns_in(leaf.conditions) | {leaf.column or ""}
+        }
+        return tuple(sorted(read & EMPTY_MEANS_NONE))
+
+    @property
+    def first_pass_reads(self) -> dict[str, tuple[str, ...]]:
+        """Tables, and columns beside the keys, that the first pass reads; no columns means all of them."""
+        inside = Plan([node.inner for node in self.wide_peers], self._formula_of)
+        columns = [leaf.column for node in inside.period_nodes for leaf in walk(node) if _is_cell(leaf)]
+        reads = {"household": (), "observation": ("period_months", *dict.fromkeys(columns))}
+        for table, column in self.withheld_columns:
+            reads[table] = (*reads.get(table, ("is_present",) if table == "member" else ()), column)
+        return reads | {leaf.table: () for leaf in inside.leaves if isinstance(leaf, RowStatistic)}
+
+    @property
     def period_nodes(self) -> tuple[PeriodNode, ...]:
         """What is asked of the reported periods."""
         return tuple(leaf for leaf in self.leaves if isinstance(leaf, Window | Latest))
@@ -138,6 +169,8 @@ class Evaluation:
         Gives the formula of a feature that another formula names.
     decoded : Decoded, optional
         Of the panel; decoded here where not given.
+    areas : WholeAreas, optional
+        Counties and townships as a first pass found them, where the panel holds a part of them only.
 
     Attributes
     ----------
@@ -151,6 +184,7 @@ class Evaluation:
         thresholds: ThresholdTable,
         formula_of: FormulaOf,
         decoded: Decoded | None = None,
+        areas: WholeAreas | None = None,
     ) -> None:
         self._known, self._thresholds, self._formula_of = known, thresholds, formula_of
         self._decoded = decoded or Decoded(known.histories)
@@ -162,6 +196,7 @@ class Evaluation:
         absent = np.zeros(0, dtype=np.bool_)
         stands = known.stands("observation") if known.has("observation") else absent
         self.moment = Moment(stands, county, tuple(counties), thresholds)
+        self._places = Places(county, tuple(counties), areas)
         self._leaf_values: dict[Expression, Array] = {}
         self._tables: dict[str, KnownRows | None] = {}
 
@@ -256,8 +291,7 @@ class Evaluation:
     def _rows_of(self, table: str) -> KnownRows | None:
         if table not in self._tables:
             child, members = self._decoded.child(table), self._decoded.child("member")
-            county = self.moment.county
-            self._tables[table] = None if child is None else child.at(self._known, county, members)
+            self._tables[table] = None if child is None else child.at(self._known, self._places, members)
         return self._tables[table]
 
     def _parameter(self, name: str) -> Array:
@@ -299,7 +333,35 @@ class Evaluation:
     def _compare_peers(self, node: PeerStatistic, inside: Plan) -> Array:
         inner = self._arithmetic(inside, np.arange(self.n_rows))[:, 0]
         area = self.households((node.level,))[node.level]
-        return compare(node.statistic, inner, area, known_by_area(inner, area))
+        if self._places.areas is None or node.level not in WIDE_LEVELS:
+            known: Mapping[str, Array] = known_by_area(inner, area)
+        else:
+            known = self._places.areas.peers(node.inner, node.level, self._known.as_of_date)
+        return compare(node.statistic, inner, area, known)
+
+    def first_pass(self, plan: Plan) -> pl.DataFrame:
+        """Return what other partitions of the same counties have to know of this one, for a plan."""
+        day, frames = self._known.as_of_date, []
+        wide = plan.wide_peers
+        if wide:
+            inside = Plan([node.inner for node in wide], self._formula_of)
+            values = self.compute(inside)
+            for place, node in enumerate(wide):
+                area = self.households((node.level,))[node.level]
+                known = known_by_area(values[:, place], area)
+                frames.append(area_frame(peers_key(node.inner, node.level), day, known))
+        for table, column in plan.withheld_columns:
+            if (rows := self._rows_of(table)) is None:
+                continue
+            for name in ("", column):
+                counts = zip(self._places.counties, rows.count_by_county(name), strict=True)
+                held = {county: np.ones(1) for county, count in counts if count}
+                frames.append(area_frame(held_key(table, name), day, held))
+        return pl.concat([pl.DataFrame(schema=AREA_SCHEMA), *frames])
+
+
+def _is_cell(node: Expression) -> TypeGuard[PeriodValue | PeriodTest]:
+    return isinstance(node, PeriodValue | PeriodTest)
 
 
 def _last_complete_month(known: KnownPanel) -> int:

@@ -154,5 +154,5 @@ class FeatureMatrix:
 
     def to_polars(self) -> pl.DataFrame:
         """Return index columns and features side by side."""
-        features = pl.DataFrame(self.values, schema=list(self.features.names), orient="row")
-        return self.index.hstack(features)
+        columns = {name: self.values[:, place] for place, name in enumerate(self.features.names)}
+        return self.index.hstack(pl.DataFrame(columns))

@@ -67,6 +67,7 @@ class Periods:
 
     def __init__(self, rows: Sorted) -> None:
         self._rows = rows
+        self._columns: dict[tuple[str, tuple[object, ...]], Array] = {}
         end = pl.col("period_end")
         is_whole = (end == end.dt.month_end()).cast(pl.Int32)
         month = end.dt.year() * 12 + end.dt.month().cast(pl.Int32) - 2 + is_whole
@@ -74,6 +75,33 @@ class Periods:
             month, pl.col("period_months").cast(pl.Int32)
         )
         self.month, self.length = times["period_end"].to_numpy(), times["period_months"].to_numpy()
+
+    def column(self, leaf: Expression) -> Array:
+        """Return the values that a leaf reads of every period, as reported; kept for the next formula."""
+        if not isinstance(leaf, PeriodValue | PeriodTest):
+            raise ContractError(
+                "RR317",
+                f"formula, {type(leaf).__name__} inside a window",
+                "not a value of one period",
+                "in_period, annual, period_is, param and arithmetic inside windows",
+                "Take it out of the window",
+            )
+        key = leaf.column, leaf.values if isinstance(leaf, PeriodTest) else ()
+        if key not in self._columns:
+            self._columns[key] = self._read(leaf)
+        return self._columns[key]
+
+    def _read(self, leaf: PeriodValue | PeriodTest) -> Array:
+        if leaf.column not in self._rows.frame.columns:
+            return np.full(len(self._rows), np.nan)
+        frame = self._rows.take((leaf.column,))
+        if isinstance(leaf, PeriodTest):
+            test = pl.col(leaf.column).is_in(list(leaf.values))
+            return float_array(frame.select(test.alias("value"))["value"])
+        if frame.schema[leaf.column] == pl.Float64:
+            return float_array(frame[leaf.column])
+        number = as_number("observation", leaf.column, frame.schema[leaf.column])
+        return float_array(frame.select(number.alias("value"))["value"])
 
     @property
     def first_month(self) -> int:
@@ -175,12 +203,14 @@ class _Run:
             self._reduce(at, first, stop, rows.start, values)
 
     def _sources(self, rows: slice) -> list[Array]:
-        """Return what each leaf that is no parameter says of every row."""
-        leaves = self._program.leaves
-        names = {leaf.column for leaf in leaves if isinstance(leaf, PeriodValue | PeriodTest)}
-        frame = self._rows.take([name for name in sorted(names) if name in self._rows.frame.columns], rows)
+        """Return what each leaf that is no parameter says of every row; nothing for a parameter."""
         months = self._periods.length[rows]
-        return [_source(leaf, frame, months) for leaf in leaves]
+        sources = []
+        for leaf in self._program.leaves:
+            values = np.empty(0) if isinstance(leaf, ParameterRef) else self._periods.column(leaf)[rows]
+            is_annual = isinstance(leaf, PeriodValue) and leaf.is_annual
+            sources.append(values * 12.0 / months if is_annual else values)
+        return sources
 
     def _parameters_of(self, at: int, moment: Moment, first: int, stop: int, rows: slice) -> dict[str, Array]:
         grids = self._parameters[at]
@@ -235,28 +265,6 @@ def _specs(windows: Sequence[Window]) -> tuple[NDArray[np.int64], ...]:
         np.array([node.ago for node in windows], dtype=np.int64),
         np.array([node.coverage * node.months for node in windows], dtype=np.float64),
     )
-
-
-def _source(leaf: Expression, frame: pl.DataFrame, months: NDArray[np.int32]) -> Array:
-    """Return the values of a column, shape ``(n_rows,)``; nothing for a parameter."""
-    if isinstance(leaf, ParameterRef):
-        return np.empty(0)
-    if not isinstance(leaf, PeriodValue | PeriodTest):
-        raise ContractError(
-            "RR317",
-            f"formula, {type(leaf).__name__} inside a window",
-            "not a value of one period",
-            "in_period, annual, period_is, param and arithmetic inside windows",
-            "Take it out of the window",
-        )
-    if leaf.column not in frame.columns:
-        return np.full(len(months), np.nan)
-    if isinstance(leaf, PeriodTest):
-        test = pl.col(leaf.column).is_in(list(leaf.values))
-        return float_array(frame.select(test.alias("value"))["value"])
-    number = as_number("observation", leaf.column, frame.schema[leaf.column])
-    values = float_array(frame.select(number.alias("value"))["value"])
-    return values * 12.0 / months if leaf.is_annual else values
 
 
 def _are_equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:

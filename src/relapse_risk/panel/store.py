@@ -13,7 +13,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -145,8 +145,13 @@ class Store:
         """
         return cut_partitions(self._stored().residents(as_of_dates), target_households)
 
-    def open_partition(self, partition: Partition) -> Panel:
+    def open_partition(
+        self, partition: Partition, only: Mapping[str, Collection[str]] | None = None
+    ) -> Panel:
         """Return everything on the households that live in a partition on one of its dates.
+
+        ``only`` names the tables of households that are wanted, each with the columns beside its keys (none
+        means all); other such tables are then as if nobody had handed them in.
 
         Their whole history is there, also of the time before they moved in. ``known_at`` of such a panel
         returns the households that live in the partition on that day.
@@ -157,7 +162,7 @@ class Store:
             RR191 where there is no store, RR192 where a listed file is missing or altered in length.
         """
         stored = self._stored()
-        tables = stored.of_partition(partition)
+        tables = stored.of_partition(partition, only)
         return Panel(tables, stored.extra_columns, self._provenance(stored), partition=partition)
 
     def _stored(self) -> StoredRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -167,18 +167,24 @@ class StoredRows:
         long = counted.unpivot(index=PLACE, variable_name="as_of_date", value_name="households")
         return long.with_columns(pl.col("as_of_date").str.to_date()).filter(pl.col("households") > 0)
 
-    def of_partition(self, partition: Partition) -> dict[str, pl.DataFrame]:
-        """Return all tables, with the rows of every household that lives there on one of the dates."""
+    def of_partition(
+        self, partition: Partition, only: Mapping[str, Collection[str]] | None = None
+    ) -> dict[str, pl.DataFrame]:
+        """Return all tables, with the rows of every household that lives there on one of the dates.
+
+        ``only`` names the tables of households that are wanted, each with the columns beside its keys; no
+        columns means all of them.
+        """
         wanted, has_others = self._wanted(partition)
         tables = {}
         for table in self.tables:
             if not has_households(table):
                 tables[table.name] = self.scan(table).select(list(table.dtypes)).collect()
-                continue
-            rows = self._lying_in(table, partition)
-            if has_others:
-                rows = _of_households(rows, table, wanted)
-            tables[table.name] = rows.select(list(table.dtypes)).collect()
+            elif only is None or table.name in only:
+                rows = self._lying_in(table, partition)
+                if has_others:
+                    rows = _of_households(rows, table, wanted)
+                tables[table.name] = rows.select(_columns(table, only)).collect()
         return tables
 
     def _lying_in(self, table: Table, partition: Partition) -> pl.LazyFrame:
@@ -223,6 +229,14 @@ class StoredRows:
             if more.is_empty():
                 return wanted, not rows.join(wanted, on="household_id", how="anti").is_empty()
             wanted = pl.concat([wanted, more])
+
+
+def _columns(table: Table, only: Mapping[str, Collection[str]] | None) -> list[str]:
+    """Return the columns wanted of a table, with those that say whose row it is and since when."""
+    some = set() if only is None else set(only[table.name])
+    if not some:
+        return list(table.dtypes)
+    return [name for name in table.dtypes if name in some | {*table.key, "household_id", "recorded_on"}]
 
 
 def _of_households(rows: pl.LazyFrame, table: Table, wanted: pl.DataFrame) -> pl.LazyFrame:
