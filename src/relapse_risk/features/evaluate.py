@@ -146,9 +146,11 @@ class Plan:
         """Tables, and columns beside the keys, that the first pass reads; no columns means all of them."""
         inside = Plan([node.inner for node in self.wide_peers], self._formula_of)
         columns = [leaf.column for node in inside.period_nodes for leaf in walk(node) if _is_cell(leaf)]
-        reads = {"household": (), "observation": ("period_months", *dict.fromkeys(columns))}
+        reads: dict[str, tuple[str, ...]] = {"observation": ("period_months", *dict.fromkeys(columns))}
         for table, column in self.withheld_columns:
-            reads[table] = (*reads.get(table, ("is_present",) if table == "member" else ()), column)
+            reads[table] = (*reads.get(table, ()), column)
+        # Whoever goes on under another identifier is told by the members it took along.
+        reads |= {"household": (), "member": ()}
         return reads | {leaf.table: () for leaf in inside.leaves if isinstance(leaf, RowStatistic)}
 
     @property
