@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.lineage import find_lineage, kin_of, without_cycles
 from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.panel.tables import TABLE_BY_NAME
@@ -317,3 +318,13 @@ def test_nobody_follows_anybody() -> None:
     known = panel.known_at(JULY)
     assert known.heirs is None
     assert known.followed(pl.Series(["B", "A"])).rows() == [("B", "B"), ("A", "A")]
+
+
+def test_an_ingest_warns_of_unknown_predecessors_and_cycles(tmp_path, export, household_row, today) -> None:
+    """The rows are kept; several predecessors are read from one cell."""
+    links = {1: "1301010000000002", 2: "1301010000000001", 3: "1301010000000001、1399", 4: "13010100000000"}
+    export.tables["家庭"] = [household_row(n, 原户编号=of, 县代码="130101") for n, of in links.items()]
+    report = ingest(export.write(tmp_path / "files"), tmp_path / "store", today=today)
+    found = dict(report.warnings.select("code", "rows").rows())
+    assert (found["RR150"], found["RR151"]) == (2, 2)
+    assert report.counts["household"].accepted == 4

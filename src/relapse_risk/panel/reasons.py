@@ -92,6 +92,16 @@ class Reason(Enum):
     )
     PERIOD_END = _Entry("RR144", "「{column}」不是月末", "{column} is not the last day of a month")
     UNKNOWN_MEMBER = _Entry("RR145", "「{column}」在成员表中不存在", "{column} is not in the member table")
+    UNKNOWN_PREDECESSOR = _Entry(
+        "RR150",
+        "「{column}」在家庭表中不存在，该户历史不作接续",
+        "{column} is not in the household table: no history is joined",
+    )
+    PREDECESSOR_CYCLE = _Entry(
+        "RR151",
+        "「{column}」互为前身，形成循环，历史不作接续",
+        "{column} leads back to the household itself: no history is joined",
+    )
     MASKED = _Entry(
         "RR146",
         "「{column}」中的身份证号、电话或姓名已隐去，未入库",

@@ -16,6 +16,7 @@ import polars as pl
 from relapse_risk.errors import DataError
 from relapse_risk.panel.check_rows import FAILURE_COLUMNS, FILE, OWN, ROW, check_rows, failures_of
 from relapse_risk.panel.checks import Check, members_differ, row_checks, row_warnings
+from relapse_risk.panel.lineage import ID, PREDECESSOR, kin_of, without_cycles
 from relapse_risk.panel.members import Members
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.place import PLACE_NUMBER
@@ -184,6 +185,7 @@ class _Settling:
     warnings: list[tuple[str, str, str, int, str, str]] = field(default_factory=list)
     members: Members | None = None
     differing_members: int = 0
+    kin: list[pl.DataFrame] = field(default_factory=list)
     unknown_members: dict[str, int] = field(default_factory=dict)
 
     def settle(self, table: Table, files: Sequence[RawTable]) -> None:
@@ -268,6 +270,8 @@ class _Settling:
 
     def _look_across(self, table: Table, rows: pl.DataFrame) -> None:
         """Count what only shows when two tables are laid side by side."""
+        if table.name == "household":
+            self.kin.append(kin_of(rows))
         if self.members is None:
             return
         if table.name == "member":
@@ -281,6 +285,13 @@ class _Settling:
 
     def warn_across_tables(self) -> None:
         """Remark on what was found when tables were laid side by side."""
+        if self.kin:
+            kin = pl.concat(self.kin).unique()
+            column = TABLE_BY_NAME["household"].by_name[PREDECESSOR]
+            unknown = kin.join(self.to.homes(), left_on=PREDECESSOR, right_on=ID, how="anti").height
+            in_cycle = kin.height - without_cycles(kin).height
+            for reason, n in ((Reason.UNKNOWN_PREDECESSOR, unknown), (Reason.PREDECESSOR_CYCLE, in_cycle)):
+                self._warn("household", Check(reason, column, pl.lit(value=True)), n)
         column = TABLE_BY_NAME["observation"].by_name["n_person"]
         differ = Check(Reason.MEMBERS_DIFFER, column, pl.lit(value=True))
         self._warn("observation", differ, self.differing_members)
