@@ -33,6 +33,7 @@ _HOME = {
     "attribute": "relapse_risk.explain.attribute",
     "build_features": "relapse_risk.features.build",
     "caseload_curve": "relapse_risk.rules.what_if",
+    "describe_features": "relapse_risk.evaluation.feature_report",
     "explain_household": "relapse_risk.explain.attribute",
     "features_for": "relapse_risk.features.extra",
     "features_table": "relapse_risk.features.describe",
@@ -72,6 +73,7 @@ __all__ = [*_HOME, "__version__"]
 if TYPE_CHECKING:
     from relapse_risk.config import Experiment as Experiment
     from relapse_risk.evaluation.backtest import run_backtest as run_backtest
+    from relapse_risk.evaluation.feature_report import describe_features as describe_features
     from relapse_risk.explain.attribute import attribute as attribute
     from relapse_risk.explain.attribute import explain_household as explain_household
     from relapse_risk.explain.reasons import make_reasons as make_reasons

@@ -10,7 +10,14 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
+from relapse_risk.notebook import html_card
+
 HIT, NO_HIT, CANNOT_JUDGE = 1, 0, -1
+
+
+def _index_facts(index: pl.DataFrame) -> dict[str, object]:
+    days = ", ".join(map(str, index["as_of_date"].unique().sort().to_list()))
+    return {"as of 截至": days, "rows 行": index.height, "counties 县": index["county_code"].n_unique()}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,14 @@ class RuleHits:
     def __repr__(self) -> str:
         hit = int((self.states == HIT).any(axis=1).sum())
         return f"RuleHits({self.index.height} rows x {len(self.codes)} rules, {hit} rows with a hit)"
+
+    def _repr_html_(self) -> str:
+        counts = [
+            (code, *((self.states[:, i] == s).sum() for s in (HIT, NO_HIT, CANNOT_JUDGE)))
+            for i, code in enumerate(self.codes)
+        ]
+        header = ("rule 规则", "hit 触发", "no hit 未触发", "cannot judge 无法判断")
+        return html_card("RuleHits 规则触发", _index_facts(self.index), counts, header)
 
     def state(self, code: str) -> NDArray[np.int8]:
         """Return the states of one rule, shape ``(n_rows,)``."""
@@ -83,6 +98,15 @@ class RiskScores:
     def __repr__(self) -> str:
         horizons = ", ".join(str(months) for months in self.horizons_months)
         return f"RiskScores({self.index.height} rows, risk within {horizons} months)"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"{months} 个月 months", f"{risk.mean():.2%}", f"{np.quantile(risk, 0.99):.2%}")
+            for months, risk in zip(self.horizons_months, self.risk.T, strict=True)
+            if len(risk)
+        ]
+        header = ("horizon 预测期", "mean risk 平均风险", "99th percentile 99分位")
+        return html_card("RiskScores 风险分", _index_facts(self.index), rows, header)
 
     @property
     def headline(self) -> NDArray[np.float64]:

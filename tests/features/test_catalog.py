@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from relapse_risk.features.build import build_features
 from relapse_risk.features.catalog import CATALOG
-from relapse_risk.features.describe import describe_catalog, features_table
+from relapse_risk.features.describe import describe_catalog, dictionary_page, features_table
 from relapse_risk.features.expression import features_in, parameters_in, walk
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.nodes import ColumnCondition, HouseholdTest, HouseholdValue, RowStatistic
@@ -170,3 +171,10 @@ def test_a_label_names_the_unit_where_that_says_more() -> None:
     assert CATALOG["oop_12m_yuan"].label.zh == f"{CATALOG['oop_12m_yuan'].zh}（元）"
     assert CATALOG["oop_12m_yuan"].label.en == f"{CATALOG['oop_12m_yuan'].en} (yuan)"
     assert CATALOG["water_safe"].label.zh == CATALOG["water_safe"].zh
+
+
+def test_the_page_of_the_dictionary_is_the_catalogue() -> None:
+    """Written anew with `relapse-risk features list --markdown > docs/features.md`."""
+    page = (Path(__file__).parents[2] / "docs" / "features.md").read_text(encoding="utf-8")
+    assert page == dictionary_page()
+    assert all(f"| `{name}` |" in page for name in CATALOG.names)

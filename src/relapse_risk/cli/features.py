@@ -59,15 +59,22 @@ def features(
 
 
 @app.command("list")
-def features_list(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def features_list(
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="The dictionary as a page.")] = False,
+) -> None:
     """List the indicators with unit, family and direction, the project's own among them."""
     from relapse_risk.features.catalog import CATALOG
-    from relapse_risk.features.describe import describe_catalog
+    from relapse_risk.features.describe import describe_catalog, dictionary_page
     from relapse_risk.features.own import own_features
 
     with errors_shown():
         open_project()
-        rows = describe_catalog(CATALOG + own_features())
+        every = CATALOG + own_features()
+        rows = describe_catalog(every)
+    if as_markdown:
+        typer.echo(dictionary_page(every), nl=False)
+        return
     if as_json:
         echo_json(rows)
     else:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from relapse_risk.errors import ContractError
 from relapse_risk.features.coverage import Coverage, coverage_of
 from relapse_risk.features.expression import Array, Evaluator, Expression, FeatureRef, ParameterRef
-from relapse_risk.features.spec import FeatureSet
+from relapse_risk.features.spec import FAMILIES, FeatureSet
+from relapse_risk.notebook import html_card
 
 INDEX_COLUMNS = (
     "household_id",
@@ -77,6 +78,23 @@ class FeatureMatrix:
         dates = self.as_of_dates
         when = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates {dates[0]} … {dates[-1]}"
         return f"FeatureMatrix({len(self)} rows x {len(self.features)} features, as of {when})"
+
+    def _repr_html_(self) -> str:
+        families = list(dict.fromkeys(feature.family for feature in self.features))
+        with_share = zip(families, self.coverage.share.T, strict=True)
+        rows = [
+            (FAMILIES[name].zh if name in FAMILIES else name, name, f"{np.nanmean(share):.0%}")
+            for name, share in with_share
+            if not np.isnan(share).all()
+        ]
+        facts = {
+            "as of 截至": ", ".join(map(str, self.as_of_dates)),
+            "rows 行": len(self),
+            "features 指标": len(self.features),
+            "absent tables 未提供的表": ", ".join(sorted(self.absent_tables)) or "none 无",
+            "features hash 指标指纹": self.features.fingerprint[:12],
+        }
+        return html_card("FeatureMatrix 指标矩阵", facts, rows, ("family 类别", "", "known 已知"))
 
     @property
     def as_of_dates(self) -> tuple[date, ...]:

@@ -15,6 +15,7 @@ from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.explain.reasons import default_bases
 from relapse_risk.features.expression import feature
 from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.notebook import html_card
 from relapse_risk.outputs.columns import with_headers
 from relapse_risk.outputs.details import RowDetails, detail_rows
 from relapse_risk.outputs.manifest import (
@@ -163,6 +164,20 @@ class VisitList:
             f"VisitList({len(self)} households in {len(self.counties)} counties, {waiting} waiting, "
             f"as of {self.as_of_date})"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "as of 截至": self.as_of_date,
+            "valid until 有效期至": self.expires_on,
+            "model share 模型份额": f"{self.settings.model_share:.0%}",
+            "made from 依据": ", ".join(sorted(str(name) for name, given in self.inputs.items() if given)),
+        }
+        rows = [
+            (county.county_name, *(county.counts[name] for name in _COUNTS), county.waiting.height)
+            for county in self.counties
+        ]
+        header = ("county 县", *(tier.value for tier in TIERS), "waiting 候补")
+        return html_card("VisitList 走访名单", facts, rows, header)
 
     @property
     def messages(self) -> tuple[Bilingual, ...]:

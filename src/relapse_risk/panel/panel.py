@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ContractError
+from relapse_risk.notebook import html_card
 from relapse_risk.panel.history import History, Settled, day_number
 from relapse_risk.panel.lineage import PREDECESSOR, Lineage, find_lineage, follow
 from relapse_risk.panel.partition import Partition
@@ -54,6 +55,12 @@ class Panel:
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
         return f"Panel(rows: {rows or 'none'}; recorded up to {self.last_recorded_on})"
+
+    def _repr_html_(self) -> str:
+        facts = {"recorded 录入": f"{self.first_recorded_on} … {self.last_recorded_on}"}
+        facts |= {str(name): str(value) for name, value in self.provenance.items() if isinstance(value, str)}
+        rows = [(name, TABLE_BY_NAME[name].zh, frame.height) for name, frame in self.tables.items()]
+        return html_card("Panel 面板", facts, rows, ("table 表", "", "rows 行"))
 
     @cached_property
     def _histories(self) -> dict[str, History]:
@@ -160,6 +167,12 @@ class KnownPanel:
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {int(self.stands(name).sum())}" for name in self.histories)
         return f"KnownPanel(as of {self.as_of_date}; rows: {rows})"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, TABLE_BY_NAME[name].zh, int(self.stands(name).sum())) for name in self.histories]
+        return html_card(
+            "KnownPanel 已知面板", {"as of 截至": self.as_of_date}, rows, ("table 表", "", "rows 行")
+        )
 
     def has(self, name: str) -> bool:
         """Return whether the table was ever handed in (an empty one was, an absent one was not)."""
