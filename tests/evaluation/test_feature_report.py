@@ -79,6 +79,6 @@ def test_every_feature_is_described_with_and_without_labels(panel) -> None:
     assert report.dates.height == 2 * len(matrix.features)
     first = report.dates.filter(as_of_date=DAYS[0])["psi"].drop_nans()
     assert (first == 0).all()
-    assert np.isnan(describe_features(matrix).features["auc"]).all()
+    assert describe_features(matrix).features["auc"].is_nan().all()
     assert "FeatureReport" in repr(report)
     assert "ref_income_pc_12m" in report._repr_html_()

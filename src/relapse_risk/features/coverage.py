@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.reads import Reads, reads_of
 from relapse_risk.features.spec import FAMILIES, Missing
+from relapse_risk.vocabulary import Role
 
 if TYPE_CHECKING:
     from relapse_risk.features.matrix import FeatureMatrix
@@ -86,6 +87,21 @@ def thin_families(coverage: Coverage, below: float = 0.5) -> list[tuple[str, ...
     places = [(i, family) for i, family in enumerate(coverage.families) if family in FAMILIES]
     is_thin = coverage.share < below
     return [tuple(family for i, family in places if row[i]) for row in is_thin]
+
+
+def is_too_thin(matrix: FeatureMatrix, below: float = 0.5) -> NDArray[np.bool_]:
+    """Return the rows of which too little is known for a model to place them, shape ``(n_rows,)``.
+
+    Of the features a model may read that apply, are due and whose tables were handed in, less than ``below``
+    is known. A table that nobody handed in is missing for everybody and thins nobody in particular.
+    """
+    known, expected = np.zeros(len(matrix)), np.zeros(len(matrix))
+    for feature in matrix.features.with_role(Role.MODEL):
+        codes = missing_codes(matrix, feature.name)
+        known += codes == KNOWN
+        expected += (codes == KNOWN) | (codes == NOT_REPORTED)
+    thin: NDArray[np.bool_] = known < below * expected
+    return thin
 
 
 def reads_in(matrix: FeatureMatrix, name: str) -> Reads:

@@ -13,7 +13,8 @@ import polars as pl
 
 from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.explain.reasons import default_bases
-from relapse_risk.features.expression import feature
+from relapse_risk.features.coverage import is_too_thin
+from relapse_risk.features.expression import Array, feature
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.notebook import html_card
 from relapse_risk.outputs.columns import with_headers
@@ -261,7 +262,7 @@ def make_visit_list(
             matrix.rows(rows),
             RuleHits(matrix.index[rows], hits.codes, hits.states[rows]),
             None if scores is None else scores.score[rows],
-            None if scores is None else scores.ranking[rows],
+            None if scores is None else _unknown_first(matrix.rows(rows), scores.ranking[rows]),
             dated[rows],
         )
         counties.append(_county_list(part, _capacity_of(capacity, code), plan))
@@ -276,6 +277,16 @@ def make_visit_list(
         unknown_parameters=unknown_parameters(matrix, rules),
         rules=tuple(rules),
     )
+
+
+def _unknown_first(matrix: FeatureMatrix, ranking: Array) -> Array:
+    """Return the ranking with households of which too little is known before all others.
+
+    Whatever their record would say, it could not place them higher: absence of data lowers no household's
+    rank. Their score stays as it is, and the list names what is missing.
+    """
+    first: Array = np.where(is_too_thin(matrix) & ~np.isnan(ranking), np.inf, ranking)
+    return first
 
 
 @dataclass(frozen=True)
