@@ -191,8 +191,8 @@ def test_what_can_not_be_read_comes_back_with_its_reason(office: Office) -> None
 
 
 def test_no_list_and_no_such_columns_are_said(office: Office, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="RR196"):
+    with pytest.raises(DataError, match="RR198"):
         record_visits(office.returned(office.filled({1: "属实"})), office.store, [tmp_path / "elsewhere"])
     (tmp_path / "other.csv").write_text("户编号,备注\n1,x\n", encoding="utf-8")
-    with pytest.raises(DataError, match="RR195"):
+    with pytest.raises(DataError, match="RR197"):
         record_visits(tmp_path / "other.csv", office.store, office.lists)

@@ -133,7 +133,7 @@ def record_visits(
     Raises
     ------
     DataError
-        RR103 or RR195 where a file is no list, RR196 where no list is to be found in ``lists``.
+        RR103 or RR197 where a file is no list, RR198 where no list is to be found in ``lists``.
     MachineError
         RR651 where another process is writing to the store, RR652 where the disk refuses.
     """
@@ -142,7 +142,7 @@ def record_visits(
     issued = find_issued(folders)
     if issued.is_empty():
         raise DataError(
-            "RR196",
+            "RR198",
             ", ".join(str(folder) for folder in folders) or "--lists",
             "no list that was handed out is there",
             "issued.parquet, which stands beside every list",

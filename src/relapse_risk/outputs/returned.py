@@ -70,7 +70,7 @@ def read_returned(path: Path, issued: pl.DataFrame) -> ReturnedList:
     Raises
     ------
     DataError
-        RR103 where the file is no table, RR195 where it is not a list.
+        RR103 where the file is no table, RR197 where it is not a list.
     """
     texts = _read(path)
     ids = pl.col("household_id").str.strip_prefix("'")
@@ -126,7 +126,7 @@ def _read(path: Path) -> pl.DataFrame:
     missing = [name for name in ("list_id", "rank", "household_id", "outcome") if name not in places]
     if missing:
         raise DataError(
-            "RR195",
+            "RR197",
             path.name,
             f"it has no column {', '.join(missing)}",
             "a visit list as it was handed out, with what staff filled in",
