@@ -11,9 +11,9 @@ import pytest
 
 from relapse_risk.errors import ContractError
 from relapse_risk.features.catalog import CATALOG
-from relapse_risk.features.expression import parameters_in
+from relapse_risk.features.expression import FeatureRef, parameters_in
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.rules.apply import apply_rules, count_not_in_force, describe_gaps, missing_fields, summarise
+from relapse_risk.rules.apply import apply_rules, describe_gaps, missing_fields, summarise
 from relapse_risk.rules.catalog import RULES, list_rules
 from relapse_risk.rules.measures import measures_table
 from relapse_risk.rules.phrases import hit_phrases
@@ -556,7 +556,9 @@ def test_an_optional_rule_is_off_until_the_county_gives_its_values(make_matrix: 
         assert apply_rules(matrix).state("R09").tolist() == (
             [HIT, CANNOT_JUDGE] if is_on else [NO_HIT, NO_HIT]
         )
-        assert count_not_in_force(matrix, (rule, RULE["R13"])) == [0 if is_on else 2, 0]
+        counts = summarise(matrix, apply_rules(matrix))
+        off = dict(counts.select("code", "not_in_force").rows())
+        assert (off["R09"], off["R13"]) == (0 if is_on else 2, 0)
     shipped = ThresholdTable.shipped()
     for name in rule.own_params:
         row = shipped.in_force(name, "130727", date(2024, 1, 1))
@@ -626,11 +628,18 @@ def test_gaps_are_described_once_each(make_matrix: MakeMatrix) -> None:
 
 def test_summary_counts_all_three_states(make_matrix: MakeMatrix) -> None:
     """'Cannot judge' is counted, and never as 'no hit'."""
-    hits = apply_rules(make_matrix(CASES["R13"]))
-    row = next(row for row in summarise(hits).iter_rows(named=True) if row["code"] == "R13")
+    matrix = make_matrix(CASES["R13"])
+    hits = apply_rules(matrix)
+    row = next(row for row in summarise(matrix, hits).iter_rows(named=True) if row["code"] == "R13")
     assert (row["hit"], row["no_hit"], row["cannot_judge"]) == (1, 1, 1)
-    totals = summarise(hits).select("hit", "no_hit", "cannot_judge").sum_horizontal()
+    totals = summarise(matrix, hits).select("hit", "no_hit", "cannot_judge").sum_horizontal()
     assert totals.to_list() == [3] * len(RULES)
+
+
+def test_one_quantity_is_one_feature() -> None:
+    """Rules and models read the same column where the quantity is the same, so that no two pages differ."""
+    own = [entry for entry in CATALOG if not isinstance(entry.formula, FeatureRef)]
+    assert len({entry.formula for entry in own}) == len(own)
 
 
 def test_list_of_rules_has_the_fields_of_the_command() -> None:

@@ -12,7 +12,7 @@ from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.files import parquet_bytes
 from relapse_risk.outputs.files import csv_bytes
 from relapse_risk.outputs.manifest import unknown_parameters, unverified_thresholds
-from relapse_risk.rules.apply import apply_rules, count_not_in_force, summarise
+from relapse_risk.rules.apply import apply_rules, summarise
 from relapse_risk.rules.candidates import candidates
 from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.items import clearance_list, record_checks
@@ -37,7 +37,6 @@ _HEADERS = {
     "is_overdue": "是否超期",
 }
 _STATES = {1: Bilingual("是", "yes"), 0: Bilingual("否", "no"), -1: Bilingual("无法判断", "cannot judge")}
-SUMMARY_COUNTS = ("hit", "no_hit", "cannot_judge", "not_in_force")
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,9 @@ class RuleTables:
         hits = apply_rules(matrix)
         states = pl.DataFrame(hits.states, schema=list(hits.codes), orient="row")
         index = hits.index.select("household_id", "as_of_date", "county_code", "village_code")
-        off = pl.Series("not_in_force", count_not_in_force(matrix), dtype=pl.Int64)
         return cls(
             states=index.hstack(states),
-            summary=summarise(hits).with_columns(off),
+            summary=summarise(matrix, hits),
             timers=timers(matrix),
             candidates=candidates(matrix, hits, language),
             clearance=clearance_list(matrix, hits, language),

@@ -76,11 +76,6 @@ def is_in_force(rule: Rule, matrix: FeatureMatrix) -> NDArray[np.bool_]:
     return in_force
 
 
-def count_not_in_force(matrix: FeatureMatrix, rules: Sequence[Rule] = RULES) -> list[int]:
-    """Return, for each rule, the rows on which it is not in force; they are no hits and never gaps."""
-    return [int((~is_in_force(rule, matrix)).sum()) for rule in rules]
-
-
 def missing_fields(
     matrix: FeatureMatrix,
     hits: RuleHits,
@@ -122,14 +117,14 @@ def describe_gaps(matrix: FeatureMatrix, gaps: dict[str, tuple[str, ...]], langu
     return ("、" if language == "zh" else ", ").join(labels)
 
 
-def summarise(hits: RuleHits, rules: Sequence[Rule] = RULES) -> pl.DataFrame:
+def summarise(matrix: FeatureMatrix, hits: RuleHits, rules: Sequence[Rule] = RULES) -> pl.DataFrame:
     """Return how often each rule is a hit, is none, and can't be judged.
 
     Returns
     -------
     polars.DataFrame
-        ``code, zh, en, category, hit, no_hit, cannot_judge``; one row a rule, whose counts add up to the
-        number of rows judged.
+        ``code, zh, en, category, hit, no_hit, cannot_judge, not_in_force``; one row a rule. The first three
+        counts add up to the rows judged; not_in_force says on how many of the no hits the rule was not asked.
     """
     states = {rule.code: hits.state(rule.code) for rule in rules}
     return pl.DataFrame(
@@ -141,8 +136,9 @@ def summarise(hits: RuleHits, rules: Sequence[Rule] = RULES) -> pl.DataFrame:
             "hit": [int((states[rule.code] == HIT).sum()) for rule in rules],
             "no_hit": [int((states[rule.code] == NO_HIT).sum()) for rule in rules],
             "cannot_judge": [int((states[rule.code] == CANNOT_JUDGE).sum()) for rule in rules],
+            "not_in_force": [int((~is_in_force(rule, matrix)).sum()) for rule in rules],
         },
-        schema_overrides={"hit": pl.Int64, "no_hit": pl.Int64, "cannot_judge": pl.Int64},
+        schema_overrides=dict.fromkeys(("hit", "no_hit", "cannot_judge", "not_in_force"), pl.Int64),
     )
 
 
