@@ -143,3 +143,10 @@ def test_a_public_post_is_offered_within_its_ages_only() -> None:
     named = [m.name.zh for cell in measures_table().values() for m in cell if "公益岗位" in m.name.zh]
     assert named
     assert all("16–69岁" in name for name in named)
+
+
+def test_suggestions_are_few_enough_to_read(make_matrix: MakeMatrix) -> None:
+    """A cell may hold more than a row of a list can take: six are told where nothing else is said."""
+    assert len(measures_table()[ANY_RISK, "有"]) > 6
+    assert len(_suggested(make_matrix, {"able_labour_n": 2}).split("；")) == 6
+    assert len(_suggested(make_matrix, {"able_labour_n": 2}, limit=2).split("；")) == 2

@@ -286,3 +286,22 @@ def test_visits_are_planned_from_matrix_and_hits(make_matrix: Callable[..., Feat
     assert result.order.tolist() == [2, 1, 0, 3, 5]
     assert result.tiers.tolist() == [RED, RED, YELLOW, YELLOW, BLUE]
     assert result.counts["settled"] == 1
+
+
+def test_audit_strata_follow_the_model_and_income_where_there_is_none(
+    make_matrix: Callable[..., FeatureMatrix], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def strata(townships: Any, ranking: object) -> Any:
+        seen.append(ranking)
+        return np.zeros(len(townships), dtype=np.int64)
+
+    monkeypatch.setattr("relapse_risk.rules.priority.audit_strata", strata)
+    matrix = make_matrix([{}, {}])
+    hits = apply_rules(matrix)
+    model, income = np.array([0.1, 0.2]), np.array([3.0, 4.0])
+    plan_visits(matrix, hits, capacity=1, ranking=model, fallback_ranking=income)
+    plan_visits(matrix, hits, capacity=1, ranking=None, fallback_ranking=income)
+    assert seen[0] is model
+    assert seen[1] is income

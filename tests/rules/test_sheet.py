@@ -42,6 +42,7 @@ TIMED: list[tuple[str, Values, int | None]] = [
     ("R29", WAITING | {"is_registered": 0}, None),
     ("R31", VISITED, -9),
     ("R31", VISITED | {"is_lifted": 0}, None),
+    ("R32", {"is_registered": 1, "months_since_identified": 0}, 182),
     ("R32", {"is_registered": 1, "months_since_identified": 4}, 60),
     ("R32", {"is_registered": 1, "months_since_identified": 6}, 0),
     ("R32", {"is_registered": 1, "months_since_identified": 30}, 0),
@@ -212,7 +213,11 @@ def test_the_sheet_tells_every_rule_hits_first_and_gaps_before_no_hits(
     (line,) = by_code["R01"].parameters
     assert (line.name, line.source, line.verified) == ("line", "test", False)
     assert line.value == {"zh": "7300元", "en": "7300 yuan"}[language]
-    assert [q.value for q in by_code["R13"].inputs] == ["4"]
+    (grade,) = by_code["R13"].inputs
+    assert grade.value == "4"
+    assert (
+        grade.label == {"zh": "住房安全等级（A=1…D=4）", "en": "housing safety grade (A=1 to D=4)"}[language]
+    )
     assert by_code["R32"].state == NO_HIT
     assert ("R13", {"zh": "命中", "en": "hit"}[language]) in [
         (q.name, q.value) for q in by_code["R32"].inputs
