@@ -556,7 +556,7 @@ def test_an_optional_rule_is_off_until_the_county_gives_its_values(make_matrix: 
         assert apply_rules(matrix).state("R09").tolist() == (
             [HIT, CANNOT_JUDGE] if is_on else [NO_HIT, NO_HIT]
         )
-        counts = summarise(matrix, apply_rules(matrix))
+        counts = summarise(apply_rules(matrix), matrix=matrix)
         off = dict(counts.select("code", "not_in_force").rows())
         assert (off["R09"], off["R13"]) == (0 if is_on else 2, 0)
     shipped = ThresholdTable.shipped()
@@ -630,9 +630,9 @@ def test_summary_counts_all_three_states(make_matrix: MakeMatrix) -> None:
     """'Cannot judge' is counted, and never as 'no hit'."""
     matrix = make_matrix(CASES["R13"])
     hits = apply_rules(matrix)
-    row = next(row for row in summarise(matrix, hits).iter_rows(named=True) if row["code"] == "R13")
+    row = next(row for row in summarise(hits).iter_rows(named=True) if row["code"] == "R13")
     assert (row["hit"], row["no_hit"], row["cannot_judge"]) == (1, 1, 1)
-    totals = summarise(matrix, hits).select("hit", "no_hit", "cannot_judge").sum_horizontal()
+    totals = summarise(hits).select("hit", "no_hit", "cannot_judge").sum_horizontal()
     assert totals.to_list() == [3] * len(RULES)
 
 

@@ -75,7 +75,7 @@ class RuleTables:
         index = hits.index.select("household_id", "as_of_date", "county_code", "village_code")
         return cls(
             states=index.hstack(states),
-            summary=summarise(matrix, hits),
+            summary=summarise(hits, matrix=matrix),
             timers=timers(matrix),
             candidates=candidates(matrix, hits, language),
             clearance=clearance_list(matrix, hits, language),

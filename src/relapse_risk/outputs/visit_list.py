@@ -272,7 +272,7 @@ def make_visit_list(
         settings=options,
         counties=tuple(counties),
         inputs=facts,
-        rule_counts=tuple(summarise(matrix, hits, rules).to_dicts()),
+        rule_counts=tuple(summarise(hits, rules, matrix).to_dicts()),
         unverified=unverified_thresholds(matrix, rules),
         unknown_parameters=unknown_parameters(matrix, rules),
         rules=tuple(rules),

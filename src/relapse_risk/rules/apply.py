@@ -117,17 +117,20 @@ def describe_gaps(matrix: FeatureMatrix, gaps: dict[str, tuple[str, ...]], langu
     return ("、" if language == "zh" else ", ").join(labels)
 
 
-def summarise(matrix: FeatureMatrix, hits: RuleHits, rules: Sequence[Rule] = RULES) -> pl.DataFrame:
+def summarise(
+    hits: RuleHits, rules: Sequence[Rule] = RULES, matrix: FeatureMatrix | None = None
+) -> pl.DataFrame:
     """Return how often each rule is a hit, is none, and can't be judged.
 
     Returns
     -------
     polars.DataFrame
-        ``code, zh, en, category, hit, no_hit, cannot_judge, not_in_force``; one row a rule. The first three
-        counts add up to the rows judged; not_in_force says on how many of the no hits the rule was not asked.
+        ``code, zh, en, category, hit, no_hit, cannot_judge``, one row a rule; these counts add up to the rows
+        judged. Where the matrix is given, ``not_in_force`` says on how many of the no hits the rule was not
+        asked.
     """
     states = {rule.code: hits.state(rule.code) for rule in rules}
-    return pl.DataFrame(
+    counts = pl.DataFrame(
         {
             "code": [rule.code for rule in rules],
             "zh": [rule.zh for rule in rules],
@@ -136,10 +139,13 @@ def summarise(matrix: FeatureMatrix, hits: RuleHits, rules: Sequence[Rule] = RUL
             "hit": [int((states[rule.code] == HIT).sum()) for rule in rules],
             "no_hit": [int((states[rule.code] == NO_HIT).sum()) for rule in rules],
             "cannot_judge": [int((states[rule.code] == CANNOT_JUDGE).sum()) for rule in rules],
-            "not_in_force": [int((~is_in_force(rule, matrix)).sum()) for rule in rules],
         },
-        schema_overrides=dict.fromkeys(("hit", "no_hit", "cannot_judge", "not_in_force"), pl.Int64),
+        schema_overrides=dict.fromkeys(("hit", "no_hit", "cannot_judge"), pl.Int64),
     )
+    if matrix is None:
+        return counts
+    off = [int((~is_in_force(rule, matrix)).sum()) for rule in rules]
+    return counts.with_columns(pl.Series("not_in_force", off, dtype=pl.Int64))
 
 
 def _check_features(matrix: FeatureMatrix, rules: Sequence[Rule]) -> None:
