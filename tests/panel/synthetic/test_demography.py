@@ -89,7 +89,7 @@ def test_events_of_life_are_about_as_common_as_in_a_village(
         assert happened(log, kind) * per_thousand > 0.3, kind
     died = [p for h in log if h.kind == "died" for p in h.member]
     age = world.population.members.age(world.start)
-    assert np.median(age[died]) > 70
+    assert np.median(age[died]) > 65
 
 
 def test_school_leavers_take_up_work_and_the_old_draw_pensions(

@@ -17,7 +17,7 @@ from relapse_risk.panel.synthetic.members import (
 )
 from relapse_risk.panel.synthetic.person_rows import fixed_cells, member_frame
 from relapse_risk.panel.synthetic.population import INSURANCE, MIGRANT, NO_JOB, SCHOOLING, SLOTS
-from relapse_risk.panel.synthetic.register import POOR, Register
+from relapse_risk.panel.synthetic.register import POOR, Register, late_enrolments
 from relapse_risk.panel.synthetic.scene import NO_DAY, Ints, Scene, draw_delays, first_day
 from relapse_risk.panel.synthetic.state import Happening
 from relapse_risk.panel.tables import LABOUR_SKILLS, WORK_PLACES
@@ -130,6 +130,9 @@ class People:
                 if spell.cleared_on != NO_DAY:
                     month = np.datetime64(spell.cleared_on, "D").astype("datetime64[M]").astype(int)
                     ends.setdefault(int(month) + 1970 * 12, []).append(spell.household)
+        for row, day in late_enrolments(self.scene).items():
+            granted = np.datetime64(day, "D").astype("datetime64[M]").astype(int)
+            begins.setdefault(int(granted) + 1970 * 12, []).append(row)
         return begins, ends
 
     def live(self, month: int) -> None:

@@ -59,6 +59,8 @@ class Population:
         Member rows of the earners (``NOBODY`` where there is none), their kinds of job and wages.
     member_wage_yuan, goes_away : ndarray, shape (n_members,)
         Wage that each member could earn, and whether away from home.
+    exposure : ndarray
+        How much of its village's loss in a disaster reaches the household.
     loss_rate, rehire_rate : ndarray, shape (2, n)
         Monthly chances of losing and finding work in either place.
     """
@@ -82,6 +84,7 @@ class Population:
     farm_yuan: Singles
     farm_cost_share: Singles
     is_farm_insured: Bools
+    exposure: Singles
     property_yuan: Singles
     dividend_yuan: Singles
     pension_yuan: Singles
@@ -156,6 +159,7 @@ def draw_population(n: int, scenario: Scenario, rng: np.random.Generator) -> Pop
         farm_yuan=(land["farm"] * scale).astype(np.float32),
         farm_cost_share=land["cost_share"].astype(np.float32),
         is_farm_insured=rng.random(n) < scenario.farm.insured_share,
+        exposure=rng.uniform(0.0, 1.2, n).astype(np.float32),
         property_yuan=other["property"].astype(np.float32),
         dividend_yuan=other["dividend"].astype(np.float32),
         pension_yuan=other["pension"].astype(np.float32),
@@ -314,7 +318,7 @@ def _enrol(
     all enrolled; their allowance takes the place of support from kin, so that income stays what it was.
     """
     n = len(lacking)
-    enrolled = (labour_n == 0) & (rng.random(n) < np.where(is_lifted, 0.97, 0.9))
+    enrolled = (labour_n == 0) & (rng.random(n) < np.where(is_lifted, 0.99, 0.97))
     moved = np.where(enrolled, np.minimum(0.6 * family, scenario.line.dibao_standard_yuan * n_person), 0.0)
     tekun = enrolled & (n_person == 1) & (rng.random(n) < 0.25)
     return {"dibao": lacking + moved, "family": family - moved, "tekun": tekun.astype(np.float64)}

@@ -39,6 +39,7 @@ _CAUSES = {
 }
 _GUARANTEE_CAUSES = ("因学", "因病", "因安全住房", "因安全饮水")
 _CAUSE_MONTHS = 9
+_ENROLLED_SHARE = 0.95
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,25 @@ class Register:
                 until = np.inf if spell.cleared_on == NO_DAY else spell.cleared_on
                 result[:, spell.household] |= (ends >= spell.included_on) & (ends < until)
         return result
+
+
+def late_enrolments(scene: Scene) -> dict[int, int]:
+    """Return the day on which households that lost their last labour were granted an allowance, by row.
+
+    Nearly all are, after some months; the allowance takes the place of help from kin, so that income stays.
+    """
+    rng, history, p = scene.rng(15), scene.history, scene.population
+    granted: dict[int, int] = {}
+    before = history.initial.labour_n[0] <= 0
+    for month, persons, labour_n in zip(history.period_ends, history.n_person, history.labour_n, strict=True):
+        now = (persons > 0) & (labour_n <= 0)
+        lost = np.flatnonzero(now & ~before & (p.dibao_yuan <= 0) & ~p.is_tekun)
+        days = last_day(month) + rng.integers(20, 120, len(lost))
+        granting = rng.random(len(lost)) < _ENROLLED_SHARE
+        for row, day in zip(lost[granting].tolist(), days[granting].tolist(), strict=True):
+            granted.setdefault(row, day)
+        before = now | (before & (persons <= 0))
+    return granted
 
 
 def keep_register(scene: Scene) -> Register:

@@ -34,7 +34,13 @@ def strike_villages(
             path, home = np.nonzero(struck[:, p.village] & (state.n_person > 0))
             falls = p.is_house_worn[home] & (rng.random(len(home)) < _ROOF_SHARE)
             _fail_guarantee(state, month, HOUSING, path[falls], home[falls], log)
-            note(log, "disaster", month, home, value=loss[path, p.village[home]])
+            note(
+                log,
+                "disaster",
+                month,
+                home,
+                value=np.minimum(loss[path, p.village[home]] * p.exposure[home], 1),
+            )
     closes = world.scenario.work.factory_rate * facts.factors["factory"]
     closed = rng.random(state.village_loss.shape) < closes
     if closed.any():

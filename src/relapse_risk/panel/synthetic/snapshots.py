@@ -10,7 +10,7 @@ import polars as pl
 from relapse_risk.panel.synthetic.history import FAR
 from relapse_risk.panel.synthetic.members import NOBODY
 from relapse_risk.panel.synthetic.population import GRAIN, NO_JOB, POST
-from relapse_risk.panel.synthetic.register import POOR, SEVERE, Register, Spell
+from relapse_risk.panel.synthetic.register import POOR, SEVERE, Register, Spell, late_enrolments
 from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
     SCHEME_VERSION,
@@ -67,6 +67,7 @@ def snapshot_households(scene: Scene, register: Register, overdue: Mapping[int, 
     dated += [(day + 30, "overdue", row) for row, day in overdue.items()]
     dated += [(day + 30 + _OVERDUE_DAYS, "repaid", row) for row, day in overdue.items()]
     dated += _changes_of_labour(scene)
+    dated += [(day, "enrolled", row) for row, day in late_enrolments(scene).items()]
     begun = _first_recorded(scene)
     base = base.with_columns(_days("recorded_on", begun), _predecessors(scene))
     last_recorded: dict[int, int] = {}
@@ -75,6 +76,7 @@ def snapshot_households(scene: Scene, register: Register, overdue: Mapping[int, 
     for (day, what, subject), delay in zip(dated, delays.tolist(), strict=True):
         row = subject.household if isinstance(subject, Spell) else subject
         now = lasting.setdefault(row, {})
+        standing[row] = max(standing[row], what == "enrolled")
         now.update(_change(scene, what, subject, _STANDING_AID[standing[row]]))
         recorded = max(day + delay, last_recorded.get(row, int(begun[row])) + 1)
         if day < first_day(scene.start):
@@ -214,6 +216,8 @@ def _person(letter: str, place: pl.Series, has: pl.Series) -> pl.Series:
 
 def _change(scene: Scene, what: str, subject: Spell | int, standing: str) -> dict[str, object]:
     if not isinstance(subject, Spell):
+        if what == "enrolled":
+            return {"lowincome_class": standing}
         if what in ("labour", "no_labour"):
             return {"all_no_labour": what == "no_labour"}
         return {"loan_overdue_days": 30 if what == "overdue" else 0}

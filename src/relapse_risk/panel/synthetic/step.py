@@ -144,7 +144,7 @@ def _earn(state: State, world: World, facts: MonthFacts, rng: np.random.Generato
     farm *= 1 - state.own_loss
     claim = np.zeros(shape, np.float32)
     if state.village_loss.any():
-        loss = state.village_loss[:, p.village]
+        loss = np.minimum(state.village_loss[:, p.village] * p.exposure, np.float32(1))
         farm *= 1 - loss
         if facts.month % 12 == 9:
             claim += np.float32(_DISASTER_CLAIM_SHARE) * level * p.is_farm_insured * state.farm_yuan * loss

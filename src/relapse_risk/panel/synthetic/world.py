@@ -22,13 +22,13 @@ from relapse_risk.windows import month_index
 # Share of a year's produce sold in each month: grain, fruit, livestock and small trade.
 _PRODUCE_SEASON = np.array(
     [
-        [2, 1, 2, 2, 3, 30, 6, 3, 18, 25, 6, 2],
-        [4, 3, 2, 2, 3, 5, 9, 15, 20, 20, 11, 6],
+        [6, 5, 5, 3, 3, 22, 6, 3, 13, 20, 7, 7],
+        [9, 7, 5, 3, 3, 4, 8, 13, 16, 16, 9, 7],
         [12, 6, 6, 7, 7, 8, 8, 8, 9, 9, 9, 11],
     ],
     dtype=np.float32,
 ) / np.float32(100)
-_WAGE_SEASON = (0.9, 0.55, 1, 1, 1, 0.95, 1, 1, 1, 1, 1, 1)
+_WAGE_SEASON = (1.1, 0.75, 1, 1, 1, 0.95, 1, 1, 1, 1, 1, 1)
 # Schooling fails when a term starts, insurance when premiums fall due, water in frost and drought.
 _GUARANTEE_SEASON = {
     SCHOOLING: (0, 0, 3, 1, 0, 0, 0, 0, 6, 2, 0, 0),
