@@ -72,7 +72,7 @@ def test_every_feature_is_described_with_and_without_labels(panel) -> None:
     meanings = ["known", "not_applicable", "not_due", "not_reported", "table_absent"]
     np.testing.assert_allclose(report.features.select(meanings).sum_horizontal(), 1.0)
     known = report.to_pandas()["known"]
-    assert known["household_size"] == 1.0
+    assert known["household_size"] > 0.95
     income = report.to_pandas().loc["ref_income_to_line"]
     assert income["auc_low"] < income["auc"] < income["auc_high"]
     assert income["auc"] > 0.5
