@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,9 @@ PREFIX = "9"
 def recode(panel: Panel, *, departments_follow: bool) -> Panel:
     """Give every third household another identifier on a day; later rows come under it, or under the old."""
     known = panel.tables["household"].filter(pl.col("recorded_on") < RECODED_ON)
-    ids = known["household_id"].unique().sort().gather_every(3)
+    # One that the county itself has recoded before is no household any more.
+    alive = panel.known_at(RECODED_ON - timedelta(days=1)).households["household_id"]
+    ids = alive.sort().gather_every(3)
     is_one = pl.col("household_id").is_in(ids.implode())
     later = is_one & (pl.col("recorded_on") >= RECODED_ON)
     renamed = pl.concat_str(pl.lit(PREFIX), "household_id")
@@ -29,6 +31,12 @@ def recode(panel: Panel, *, departments_follow: bool) -> Panel:
         if "household_id" in frame.columns and (departments_follow or name == "household"):
             frame = frame.with_columns(
                 pl.when(later).then(renamed).otherwise("household_id").alias("household_id")
+            )
+        if name == "household":  # the county recodes and splits households of its own: it names the new code
+            names_one = pl.col("predecessor_id").is_in(ids.implode()) & (pl.col("recorded_on") >= RECODED_ON)
+            renamed_kin = pl.concat_str(pl.lit(PREFIX), "predecessor_id")
+            frame = frame.with_columns(
+                pl.when(names_one).then(renamed_kin).otherwise("predecessor_id").alias("predecessor_id")
             )
         tables[name] = frame
     latest = known.filter(is_one).sort("recorded_on", maintain_order=True).unique("household_id", keep="last")

@@ -184,13 +184,17 @@ def test_what_is_altered_is_seen_once_it_is_known(panel: Panel, as_of: date) -> 
     late = panel.last_recorded_on
     assert late is not None
     now, then = build_features(panel, [late]), build_features(altered(panel, as_of), [late])
-    shared = now.index.join(then.index, on="household_id", how="semi")["household_id"]
+    n_before = len(now)
+    # Who follows whom is altered, too, so a few households end or go on.
+    shared = set(now.index["household_id"]) & set(then.index["household_id"])
+    now, then = (m.rows(m.index["household_id"].is_in(list(shared)).to_numpy()) for m in (now, then))
     same = [
         name
         for name in now.features.names
         if np.array_equal(now.column(name), then.column(name), equal_nan=True)
     ]
-    assert shared.len() == now.index.height
+    assert len(shared) > 0.95 * n_before
+    assert now.index["household_id"].to_list() == then.index["household_id"].to_list()
     assert len(same) < len(now.features) / 4, same
     assert not np.array_equal(apply_rules(now).states, apply_rules(then).states)
 

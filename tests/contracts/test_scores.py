@@ -42,7 +42,7 @@ def test_everyone_known_on_the_date_is_scored_and_nobody_else(county, as_of: dat
     Store(tmp_path / "store").commit(county.panel)
     folder = save_model(county.model, tmp_path / "models" / "small" / "1")
     n = write_scores(tmp_path / "store", folder, as_of, tmp_path / "scores")
-    frame = pl.read_parquet(tmp_path / "scores" / "scores.parquet")
+    frame = pl.read_parquet(tmp_path / "scores" / "scores.parquet").sort("household_id")
     known = county.panel.known_at(as_of)
     experiment = county.model.experiment
     labels = make_labels(county.panel, [as_of], experiment.label, experiment.cohort, as_of)

@@ -123,21 +123,47 @@ def find_lineage(versions: pl.DataFrame, members: pl.DataFrame | None) -> Lineag
 
 
 def _takes_over(links: pl.DataFrame, versions: pl.DataFrame, members: pl.DataFrame | None) -> pl.Series:
-    """Return for each link whether the successor takes over from the predecessor, or only split off."""
+    """Return for each link whether the successor takes over from the predecessor, or only split off.
+
+    The oldest links are judged first: who was recoded before has the members that still stand under the old
+    code, and so the head that tells who splits off later.
+    """
     seen = versions.group_by(ID).agg(last_seen=pl.col("recorded_on").max())
-    links = links.join(seen, left_on=PREDECESSOR, right_on=ID, how="left", maintain_order="left")
-    is_after = links["since"] > links["last_seen"]
+    dated = links.join(seen, left_on=PREDECESSOR, right_on=ID, how="left", maintain_order="left")
+    dated = dated.with_columns(is_after=pl.col("since") > pl.col("last_seen"))
     if members is None or "relation" not in members.columns:
-        return is_after
+        return dated["is_after"]
+    judged: list[pl.DataFrame] = []
+    while not dated.is_empty():
+        is_oldest = ~pl.col(PREDECESSOR).is_in(dated[ID].implode())
+        now = dated.filter(is_oldest)
+        now = now.select(ID, PREDECESSOR, takes_over=_judge(now, members))
+        members = _under_new_codes(members, now)
+        judged.append(now)
+        dated = dated.filter(~is_oldest)
+    told = links.join(pl.concat(judged), on=[ID, PREDECESSOR], how="left", maintain_order="left")
+    return told["takes_over"]
+
+
+def _judge(links: pl.DataFrame, members: pl.DataFrame) -> pl.Series:
+    """Return which links take over, by the heads of both sides."""
     heads, left = _heads(links, members)
     judged = links.join(heads, on=[ID, PREDECESSOR], how="left", maintain_order="left").with_columns(
-        is_after=is_after, has_head=pl.col(PREDECESSOR).is_in(left.implode())
+        has_head=pl.col(PREDECESSOR).is_in(left.implode())
     )
     is_apart = pl.col("is_apart").fill_null(value=False)
     is_open = pl.col("is_after") & ~is_apart
     # Where all have heads of their own and the old head is gone, too, the household was divided among them.
     is_divided = pl.col("is_after") & ~pl.col("has_head") & ~is_open.any().over(PREDECESSOR)
     return judged.select(is_open | is_divided).to_series()
+
+
+def _under_new_codes(members: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+    """Return the members, those of a household that one successor takes over under the successor's code."""
+    sole = judged.filter(pl.col("takes_over") & (pl.len().over(PREDECESSOR) == 1))
+    new = sole.select(pl.col(PREDECESSOR).alias(ID), pl.col(ID).alias("_new"))
+    moved = members.join(new, on=ID, how="left", maintain_order="left")
+    return moved.with_columns(pl.coalesce("_new", ID).alias(ID)).select(members.columns)
 
 
 def _heads(links: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
