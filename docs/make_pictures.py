@@ -1,13 +1,17 @@
 """Draw the pictures of the documentation from a demo project: ``python docs/make_pictures.py demo``.
 
 Writes ``visit-list.png``, the top of a county's visit list and the first row of each lower tier, and
-``gain-curve.png``, the relapses found at equal visits, into ``docs/pictures``.
+``gain-curve.png``, the relapses found at equal visits, and ``county-page.png``, the county page in a browser,
+into ``docs/pictures``.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -218,6 +222,25 @@ def main(demo: Path) -> None:
         raise SystemExit(f"No visit list in {outputs / 'list'}: run `make demo` first.")
     save(draw_list(lists[0]), "visit-list.png")
     save(draw_gain(outputs / "backtest" / "metrics.json"), "gain-curve.png")
+    photograph(next((outputs / "list").glob("走访清单_*.html")), PICTURES / "county-page.png")
+
+
+def photograph(page: Path, picture: Path) -> None:
+    """Take a picture of a page as a browser shows it; nothing where there is no Chromium."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        print(f"no chromium: {picture.name} is left as it is", file=sys.stderr)  # noqa: T201
+        return
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--hide-scrollbars",
+    ]
+    with tempfile.TemporaryDirectory() as profile:
+        shot = [f"--user-data-dir={profile}", "--window-size=1240,900", f"--screenshot={picture.resolve()}"]
+        subprocess.run([browser, *flags, *shot, page.resolve().as_uri()], check=True, capture_output=True)
 
 
 if __name__ == "__main__":
