@@ -80,7 +80,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_what_always_holds(case: Case) -> None:
     """Hits first and none lost; capacity kept but for red, orange and the audit sample; each row once."""
     result = case.rank()
@@ -107,7 +107,7 @@ def test_what_always_holds(case: Case) -> None:
 
 
 @given(cases())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_audit_is_drawn_from_what_neither_rules_nor_model_chose(case: Case) -> None:
     result = case.rank()
     audit = result.order[result.is_audit]
@@ -123,7 +123,7 @@ def test_audit_is_drawn_from_what_neither_rules_nor_model_chose(case: Case) -> N
 
 
 @given(cases(), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_scores_move_no_row_between_rule_tiers(case: Case, seed: int) -> None:
     scores = np.random.default_rng(seed).random(len(case.arrays["tiers"]))
     one, other = case.rank(), case.rank(ranking=scores)
@@ -135,7 +135,7 @@ def test_scores_move_no_row_between_rule_tiers(case: Case, seed: int) -> None:
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_order_of_the_input_does_not_matter(case: Case, random: Any) -> None:
     """The same households give the same list, however they are read."""
     shuffle = np.array(random.sample(range(len(case.arrays["tiers"])), len(case.arrays["tiers"])), dtype=int)

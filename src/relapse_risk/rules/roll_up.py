@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from relapse_risk.features.build import build_features
 from relapse_risk.features.catalog import CATALOG
+from relapse_risk.features.expression import Expression
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.operators import at_least, below, is_missing, members
 from relapse_risk.features.spec import Feature, FeatureSet
@@ -85,8 +86,8 @@ _PLACE = ("county_code", "county_name", "township_code", "township_name")
 _SCHOOL_AGE = (at_least("age", 6), below("age", 16))
 
 
-def _counted(name: str, zh: str, en: str, formula: object) -> Feature:
-    return Feature(name, zh, en, Unit.PERSONS, "roll_up", formula, role=Role.RULE)  # type: ignore[arg-type]
+def _counted(name: str, zh: str, en: str, formula: Expression) -> Feature:
+    return Feature(name, zh, en, Unit.PERSONS, "roll_up", formula, role=Role.RULE)
 
 
 _INSURANCE_UNKNOWN = _counted(
