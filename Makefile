@@ -59,7 +59,7 @@ demo: $(VENV)/.base
 	@$(BIN)/relapse-risk demo --out $(DEMO) $(DEMO_ARGS)
 
 test: $(VENV)/.full
-	@$(BIN)/pytest $(TEST_ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist loadfile $(TEST_ARGS)
 
 lint: $(VENV)/.full
 	@$(BIN)/ruff format --check
