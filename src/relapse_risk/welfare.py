@@ -182,7 +182,8 @@ def _read_periods(known: KnownPanel, ids: pl.Series, earliest: date | None) -> _
         .with_columns(month=month)
         .sort("row", "period_end", "period_months")
     )
-    counties = known.households.select("household_id", "county_code")
+    # A household that has dissolved since has reports, too.
+    counties = known.table("household").select("household_id", "county_code")
     frame = frame.join(counties, on="household_id", how="left", maintain_order="left")
     return _Periods(
         frame,

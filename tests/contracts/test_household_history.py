@@ -21,7 +21,7 @@ def recode(panel: Panel, *, departments_follow: bool) -> Panel:
     """Give every third household another identifier on a day; later rows come under it, or under the old."""
     known = panel.tables["household"].filter(pl.col("recorded_on") < RECODED_ON)
     # One that the county itself has recoded before is no household any more.
-    alive = panel.known_at(RECODED_ON - timedelta(days=1)).households["household_id"]
+    alive = panel.known_at(RECODED_ON - timedelta(days=1)).table("household")["household_id"]
     ids = alive.sort().gather_every(3)
     is_one = pl.col("household_id").is_in(ids.implode())
     later = is_one & (pl.col("recorded_on") >= RECODED_ON)

@@ -118,7 +118,7 @@ def test_partitions_together_are_the_whole(store: Store, target: int | None) -> 
         known, parts = whole.known_at(day), known_in(store, partitions, day)
         living = [part.households.height for part in parts]
         assert sum(living) == known.households.height
-        ids = known.households.select("household_id")
+        ids = known.table("household").select("household_id")
         for name in whole.tables:
             frame = known.table(name)
             if "household_id" in frame.columns:

@@ -190,7 +190,7 @@ class Evaluation:
     ) -> None:
         self._known, self._thresholds, self._formula_of = known, thresholds, formula_of
         self._decoded = decoded or Decoded(known.histories)
-        self._at = np.flatnonzero(self._decoded.households.sorted(known.stands("household")))
+        self._at = np.flatnonzero(self._decoded.households.sorted(known.lives()))
         self._who = self._decoded.households.row[self._at]
         codes, counties = self._decoded.cells.codes("county_code")
         county = np.full(len(self._decoded.ids), -1, dtype=np.int64)
@@ -204,7 +204,7 @@ class Evaluation:
 
     @property
     def n_rows(self) -> int:
-        """Number of households known on the date."""
+        """Number of households that live on the date."""
         return len(self._at)
 
     @property
@@ -213,7 +213,7 @@ class Evaluation:
         return self._decoded.households.frame.columns
 
     def households(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Return columns of the known households, sorted by identifier."""
+        """Return columns of the living households, sorted by identifier."""
         return self._decoded.households.take(columns)[self._at]
 
     def compute(

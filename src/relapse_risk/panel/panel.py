@@ -190,6 +190,29 @@ class KnownPanel:
             stands &= self.residence.is_home_of(history.frame)
         return stands
 
+    def lives(self) -> NDArray[np.bool_]:
+        """Return which rows of ``histories["household"]`` are of households that live: known, not dissolved.
+
+        A household is dissolved once the latest record of every member it has says that he moved out or
+        died. One of whose members nothing is recorded is not, and one to which somebody comes back lives on.
+        """
+        history, stands = self.histories["household"], self.stands("household")
+        if len(self._dissolved):
+            stands &= ~history.frame["household_id"].is_in(self._dissolved.implode()).to_numpy()
+        return stands
+
+    @cached_property
+    def _dissolved(self) -> pl.Series:
+        member = self.histories.get("member")
+        if member is None or "is_present" not in member.frame.columns:
+            return pl.Series("household_id", [], pl.String)
+        stands = pl.Series(member.stands(self.as_of_date))
+        has_left = stands & ~member.frame["is_present"].fill_null(value=True)
+        ids = member.frame["household_id"]
+        left = ids.filter(has_left).unique()
+        remaining = ids.filter(stands & ~has_left & ids.is_in(left.implode())).unique()
+        return left.filter(~left.is_in(remaining.implode()))
+
     def table(self, name: str) -> pl.DataFrame:
         """Return the known rows of a table; an empty frame with its columns where it is absent."""
         if name not in self._tables:
@@ -223,8 +246,10 @@ class KnownPanel:
 
     @cached_property
     def households(self) -> pl.DataFrame:
-        """Households sorted by ``household_id``: the row order of every matrix made from this panel."""
-        return self.table("household").sort("household_id")
+        """Households that live, sorted by ``household_id``: the row order of every matrix of this panel."""
+        if not self.has("household"):
+            return self.table("household")
+        return self.histories["household"].rows(self.lives()).sort("household_id")
 
     def thresholds(self, base: ThresholdTable | None = None) -> ThresholdTable:
         """Return the panel's table, or ``base``, under the store's own rows and, on top, ``county_month``."""

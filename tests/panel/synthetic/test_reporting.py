@@ -130,7 +130,7 @@ def test_a_recoded_household_goes_on_under_its_new_code(county: SyntheticCounty)
 
 
 def test_the_oracle_names_households_as_the_system_did_on_the_day(county: SyntheticCounty) -> None:
-    known = county.panel().known_at(date(2021, 12, 31)).households["household_id"]
+    known = county.panel().known_at(date(2021, 12, 31)).table("household")["household_id"]
     assert (~county.truth.oracle["household_id"].unique().is_in(known.implode())).mean() < 0.01
 
 
