@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 from datetime import date
 from pathlib import Path
 
@@ -140,6 +142,37 @@ def test_a_purged_household_does_not_come_back(store, tmp_path, today) -> None:
     assert ONE.encode() not in bytes_below(store.path), "nor is it returned"
     assert not any(ONE in cell for cell in cells_below(store.path))
     assert not any(ONE in text for column in ("zh", "en") for text in report.failures[column])
+
+
+def test_a_returned_row_of_another_household_stays_without_the_purged_name(
+    store, tmp_path, today, export, household_row
+) -> None:
+    """The neighbour's row is still to be corrected: only the name of the one to be forgotten goes."""
+    row = household_row(8, 录入日期="2024-06-01", 原户编号=f"{ONE}、{TWO}", 户类型="？")
+    export.tables = {"家庭": [row]}
+    ingest(export.write(tmp_path / "four"), store.path, today=today)
+    purge(store, [ONE])
+    (returned,) = (path for path in (store.path / "rejects").glob("000004*/*.csv"))
+    text = returned.read_text(encoding="utf-8-sig")
+    assert "1301010000000008" in text
+    assert TWO in text
+    assert ONE not in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_returned_rows_are_for_their_owner_only(store) -> None:
+    assert stat.S_IMODE((store.path / "rejects").stat().st_mode) == 0o700
+
+
+def test_nobody_is_forgotten_while_the_store_of_before_a_migration_holds_them(store, tmp_path) -> None:
+    as_format_1(store)
+    migrate(store.path)
+    with pytest.raises(ConfigurationError) as caught:
+        purge(store, [ONE])
+    assert caught.value.code == "RR272"
+    shutil.rmtree(tmp_path / "store.format1")
+    purge(store, [ONE])
+    assert ONE.encode() not in bytes_below(tmp_path / "store")
 
 
 def test_a_purge_that_was_cut_off_is_seen_and_completed(store, monkeypatch) -> None:

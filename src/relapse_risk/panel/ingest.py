@@ -109,6 +109,8 @@ def _write_rejects(store: Store, raw: RawTables, rejects: Rejects) -> tuple[Path
     root = store.path / _REJECTS
     draft = root / ".draft"
     try:
+        root.mkdir(exist_ok=True)
+        root.chmod(0o700)  # rows as they came, in which anything may be written
         shutil.rmtree(draft, ignore_errors=True)
         written = rejects.write(draft)
         name = store.next_id(raw.files)

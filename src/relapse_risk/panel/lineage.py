@@ -16,6 +16,7 @@ somebody else takes over or the old head is still there. A predecessor from whic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -52,6 +53,15 @@ def _one_each(named: pl.DataFrame) -> pl.DataFrame:
     return pairs.filter((pl.col(PREDECESSOR) != "") & (pl.col(PREDECESSOR) != pl.col(ID))).unique(
         maintain_order=True
     )
+
+
+def split_identifiers(cell: str) -> list[str]:
+    """Return the identifiers that one cell names.
+
+    >>> split_identifiers("130101001001000017、130101001001000018 ")
+    ['130101001001000017', '130101001001000018']
+    """
+    return [name for name in re.split(_SEPARATORS, cell) if name]
 
 
 def without_cycles(links: pl.DataFrame) -> pl.DataFrame:

@@ -13,10 +13,14 @@ import polars as pl
 from relapse_risk.errors import ConfigurationError, DataError
 from relapse_risk.panel.commit import Commit, StoredFile
 from relapse_risk.panel.disk import flush, flush_folder, sha256_of, write_atomically
+from relapse_risk.panel.lineage import PREDECESSOR, split_identifiers
 from relapse_risk.panel.store import Store
+from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.panel.tombstones import Tombstones
 
 _REJECTS = "rejects"
+_KIN = TABLE_BY_NAME["household"].by_name[PREDECESSOR]
+_PREDECESSOR_HEADERS = (_KIN.name, _KIN.zh)
 
 
 @dataclass(frozen=True)
@@ -127,9 +131,20 @@ def purge(store: Store, household_ids: Sequence[str]) -> dict[str, int]:
 
     Raises
     ------
+    ConfigurationError
+        RR272 where the store as it was before a migration still lies beside this one.
     MachineError
         RR651 where another process is writing, RR652 where the disk refuses.
     """
+    if (old := _kept_by_migration(store.path)).exists():
+        raise ConfigurationError(
+            "RR272",
+            f"store {store.path}",
+            f"{old.name} beside it still holds the households to be forgotten",
+            "one store",
+            f"Check the migrated store (relapse-risk store verify), remove {old.name}, and purge again",
+            zh=f"旧库 {old.name} 仍保存着待删除的家庭：请先核对新库（store verify），删除旧库后重新执行。",
+        )
     with store.lock():
         tombstones = Tombstones.read(store.path).with_households(household_ids)
         removed: Counter[str] = Counter()
@@ -191,11 +206,13 @@ def _rewritten(store: Store, file: StoredFile, tombstones: Tombstones) -> Stored
 
 
 def _purge_returned(path: Path, tombstones: Tombstones) -> None:
-    """Write a returned file anew without rows that name a purged household in any cell."""
+    """Write a returned file anew: without rows of a purged household, and no other row naming it."""
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
         header, *rows = list(csv.reader(stream)) or [[]]
-    kept = [row for row in rows if not tombstones.among(cell.strip() for cell in row)]
-    if len(kept) == len(rows):
+    of_kin = {i for i, name in enumerate(header) if name.strip() in _PREDECESSOR_HEADERS}
+    named = [[_without_names(c, tombstones) if i in of_kin else c for i, c in enumerate(row)] for row in rows]
+    kept = [row for row in named if not tombstones.among(cell.strip() for cell in row)]
+    if kept == rows:
         return
     if not kept:
         path.unlink()
@@ -205,6 +222,16 @@ def _purge_returned(path: Path, tombstones: Tombstones) -> None:
         csv.writer(stream, lineterminator="\r\n").writerows([header, *kept])
     flush(draft)
     draft.replace(path)
+
+
+def _without_names(cell: str, tombstones: Tombstones) -> str:
+    """Return the identifiers of a cell but for those of purged households."""
+    found = set(tombstones.among(names := split_identifiers(cell)))
+    return "、".join(name for name in names if name not in found) if found else cell
+
+
+def _kept_by_migration(path: Path) -> Path:
+    return path.with_name(f"{path.name}.format1")
 
 
 def migrate(path: Path) -> list[Commit]:
@@ -221,7 +248,7 @@ def migrate(path: Path) -> list[Commit]:
     MachineError
         RR651 where another process is writing, RR652 where the disk refuses.
     """
-    fresh, kept = (path.with_name(f"{path.name}.{suffix}") for suffix in ("migrating", "format1"))
+    fresh, kept = path.with_name(f"{path.name}.migrating"), _kept_by_migration(path)
     old = Store(path)
     if not path.exists() and kept.exists() and fresh.exists():
         fresh.rename(path)
