@@ -312,6 +312,7 @@ class EvaluationConfig(_Strict):
     cluster: Literal["household_id", "village_code", "township_code", "county_code"] = "village_code"
     bootstrap_replicates: int = Field(default=400, ge=0)
     model_share: float = Field(default=0.2, ge=0, le=1, description="visits kept for model alerts")
+    audit_share: float = Field(default=0.05, ge=0, le=1, description="visits of the random audit sample")
     seed: int = 0
 
 

@@ -46,9 +46,9 @@ def result(panel, make_experiment):
 
 def test_one_record_per_origin_policy_and_capacity(result):
     keys = [(r["origin"], r["policy"], r["capacity"]) for r in result.records]
-    assert len(set(keys)) == len(keys) == 4 * 6 * 2
+    assert len(set(keys)) == len(keys) == 4 * 7 * 2
     assert {r["origin"] for r in result.records} == {"2020-06-30", "2020-12-31", "2021-06-30", "all"}
-    assert {r["policy"] for r in result.records} == set(POLICIES) - {"oracle"}
+    assert {r["policy"] for r in result.records} == set(POLICIES) - {"oracle", "scorecard"}
     assert all(set(r) >= KEYS for r in result.records)
     assert len({frozenset(r) for r in result.records}) == 1
 
@@ -91,7 +91,7 @@ def test_pooled_figures_lie_in_their_intervals_and_differences_are_of_found(resu
 
 def test_figures_without_a_meaning_are_none(result):
     for r in result.records:
-        assert (r["brier"] is None) == (r["policy"] in ("random", "rules", "rules+model"))
+        assert (r["brier"] is None) == (r["policy"] in ("random", "rules", "rules_random_fill", "rules+model"))
         assert (r["roc_auc"] is None) == (r["policy"] == "rules+model")
         if r["policy"] == "random":
             assert r["roc_auc"] == 0.5
@@ -216,7 +216,7 @@ def test_the_oracle_is_judged_where_the_truth_is_known(panel, make_experiment):
 
     days = judged_origins(panel, make_experiment())
     whole = run_backtest(panel, make_experiment(), truth=truth(days))
-    assert {r["policy"] for r in whole.pooled} == set(POLICIES)
+    assert {r["policy"] for r in whole.pooled} == set(POLICIES) - {"scorecard"}
     part = run_backtest(panel, make_experiment(), truth=truth(days[:2]))
     assert "oracle" not in {r["policy"] for r in part.pooled}
     assert [r["origin"] for r in part.records if r["policy"] == "oracle"] == [

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError, ModelError
 from relapse_risk.evaluation.alarms import best_single_auc, find_alarms, single_indicator_aucs
+from relapse_risk.evaluation.at_risk import AtRisk, event_starts
+from relapse_risk.evaluation.judged import JudgedOrigin
 from relapse_risk.evaluation.metrics import calibration_in_the_large, calibration_slope, reliability_table
 from relapse_risk.evaluation.notices import Notice
 from relapse_risk.evaluation.origins import judged_origins, split_before, training_origins
-from relapse_risk.evaluation.policies import plan_policies, true_risk
-from relapse_risk.evaluation.records import JudgedOrigin, Record, pooled_records, records_of
+from relapse_risk.evaluation.policies import true_risk
+from relapse_risk.evaluation.records import Record, pooled_records, records_of
 from relapse_risk.evaluation.result import BacktestResult
 from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
@@ -36,7 +38,10 @@ from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.vocabulary import Bilingual, Role
 from relapse_risk.windows import OriginSplit
 
-__all__ = ["BacktestResult", "judged_origins", "run_backtest", "training_origins"]
+__all__ = ["BacktestResult", "Bench", "judged_origins", "run_backtest", "split_before", "training_origins"]
+
+# Kinds of model that are judged beside the experiment's own.
+BASELINES = ("best_indicator", "logistic")
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -79,7 +84,7 @@ def run_backtest(
         RR401 where there are too few events to train on, on every date or on a date that was listed.
     """
     judged = judged_origins(panel, experiment)
-    bench = _Bench(panel, experiment, thresholds, features or features_for(panel), truth)
+    bench = Bench(panel, experiment, thresholds, features or features_for(panel), truth)
     groups = [(origin,) for origin in judged] if experiment.evaluation.is_refitted else [judged]
     for done, group in enumerate(groups):
         if on_progress is not None:
@@ -99,7 +104,7 @@ def run_backtest(
     return bench.result()
 
 
-class _Bench:
+class Bench:
     """Trains and judges one origin after the other; keeps the features of a date once they are computed."""
 
     def __init__(
@@ -117,6 +122,7 @@ class _Bench:
         self.model_features = choose_features(features, experiment.features)
         self.truth = truth
         self.judged: list[JudgedOrigin] = []
+        self.risks: list[pl.DataFrame] = []
         self.facts: list[dict[str, Any]] = []
         self.notes: list[Notice] = []
         self._single: list[tuple[Array, Array]] = []
@@ -133,11 +139,7 @@ class _Bench:
             if day not in self._at_risk:
                 self._at_risk[day] = self._features(day, self.model_features, labels.at(day))
         matrix = _joined([self._at_risk[day] for day in sorted(dates)])
-        kinds = {
-            "model": self.experiment.model.kind,
-            "logistic": "logistic",
-            "best_indicator": "best_indicator",
-        }
+        kinds = {"model": self.experiment.model.kind, **{kind: kind for kind in BASELINES}}
         trained: dict[str, TrainedModel] = {}
         for kind in dict.fromkeys(kinds.values()):
             model = self.experiment.model.model_copy(update={"kind": kind})
@@ -152,32 +154,36 @@ class _Bench:
 
     def judge(self, origin: date, split: OriginSplit, models: Mapping[str, TrainedModel]) -> None:
         """Plan every policy's visits on one date, and read the outcome from all that is known today."""
+        rows, n_censored = self.at_risk(origin, models)
+        if rows is None:
+            self.notes.append(_nobody_judged(origin, n_censored))
+            return
+        self.judged.append(rows.planned(self.experiment.evaluation, n_censored))
+        self.risks.append(rows.risks())
+        outcome = rows.labels.outcome
+        self._single.append((outcome, single_indicator_aucs(rows.matrix, self.model_features, outcome)))
+        self.facts.append(_origin_facts(self.judged[-1], split, models))
+
+    def at_risk(self, origin: date, models: Mapping[str, TrainedModel]) -> tuple[AtRisk | None, int]:
+        """Return the households judged on one date with all that is said of them; and how many are censored.
+
+        None where no household at risk has a known outcome.
+        """
         labels = self._labels((origin,), self.panel.last_recorded_on or origin)
         is_known = ~np.isnan(labels.outcome)
         judged = labels.rows(labels.is_at_risk & is_known)
         n_censored = int((labels.is_at_risk & ~is_known).sum())
         if not len(judged):
-            self.notes.append(_nobody_judged(origin, n_censored))
-            return
+            return None, n_censored
         matrix = self._features(origin, self.features, judged)
         oracle = None
         if self.truth is not None:
             oracle = true_risk(self.truth.oracle, matrix.index, self.experiment.label.horizon_months)
             if oracle is None:
                 self.notes.append(_no_oracle(origin))
-        plans = plan_policies(
-            matrix,
-            apply_rules(matrix),
-            {policy: model.predict_risk(matrix) for policy, model in models.items()},
-            model_share=self.experiment.evaluation.model_share,
-            oracle=oracle,
-        )
-        columns = dict.fromkeys(("household_id", "as_of_date", self.experiment.evaluation.cluster))
-        index = matrix.index.select(list(columns))
-        self.judged.append(JudgedOrigin(origin, index, judged.outcome, n_censored, plans))
-        single = single_indicator_aucs(matrix, self.model_features, judged.outcome)
-        self._single.append((judged.outcome, single))
-        self.facts.append(_origin_facts(self.judged[-1], split, models))
+        scores = {policy: model.predict_risk(matrix) for policy, model in models.items()}
+        starts = event_starts(self.panel, judged)
+        return AtRisk(origin, matrix, apply_rules(matrix), scores, judged, starts, oracle), n_censored
 
     def leave_out(self, origin: date, error: ModelError) -> None:
         """Note that no model could be trained before this date."""
@@ -213,12 +219,13 @@ class _Bench:
         )
         single = best_single_auc(self._single)
         by_origin = [record for origin in self.judged for record in records_of(origin, config.capacities)]
-        reliability, calibration = _calibration_of(self.judged)
+        scores = pl.concat(self.risks, how="diagonal")
+        reliability, calibration = _calibration_of(scores)
         return BacktestResult(
             records=[*by_origin, *pooled],
             reliability=reliability,
             calibration=calibration,
-            scores=pl.concat([_scores_of(origin) for origin in self.judged], how="diagonal"),
+            scores=scores,
             origins=self.facts,
             best_single_auc=None if np.isnan(single) else single,
             alarm_notices=find_alarms(pooled, single, self.experiment.label.horizon_months),
@@ -262,18 +269,21 @@ def _origin_facts(
         "n": len(origin.outcome),
         "events": int(origin.outcome.sum()),
         "n_censored": origin.n_censored,
+        **origin.red_counts,
     }
 
 
-def _calibration_of(judged: Sequence[JudgedOrigin]) -> tuple[pl.DataFrame, list[Record]]:
-    """Return the reliability table and the calibration figures of every policy that gives a risk."""
+def _calibration_of(scores: pl.DataFrame) -> tuple[pl.DataFrame, list[Record]]:
+    """Return the reliability table and the calibration figures of every policy that gives a risk.
+
+    Of all households at risk, those in 红 included: a risk is right or wrong for each of them.
+    """
     tables, figures = [], []
-    for policy in judged[0].plans:
-        risks = [o.plans[policy].risk for o in judged if policy in o.plans]
-        known = [risk for risk in risks if risk is not None]
-        if len(known) < len(judged):
+    for column in (name for name in scores.columns if name.startswith("risk_")):
+        if scores[column].null_count():
             continue
-        risk, outcome = np.concatenate(known), np.concatenate([o.outcome for o in judged])
+        policy = column.removeprefix("risk_")
+        risk, outcome = scores[column].to_numpy(), scores["outcome"].to_numpy()
         tables.append(reliability_table(outcome, risk).select(pl.lit(policy).alias("policy"), pl.all()))
         if policy == "oracle":  # shares of simulated futures: 0 and 1 among them, whose log-odds say nothing
             continue
@@ -286,15 +296,6 @@ def _calibration_of(judged: Sequence[JudgedOrigin]) -> tuple[pl.DataFrame, list[
             }
         )
     return pl.concat(tables), figures
-
-
-def _scores_of(origin: JudgedOrigin) -> pl.DataFrame:
-    columns = {"outcome": origin.outcome}
-    for policy, plan in origin.plans.items():
-        for name, values in (("score", plan.score), ("risk", plan.risk)):
-            if values is not None and policy != "random":
-                columns[f"{name}_{policy}"] = values
-    return origin.index.with_columns(pl.Series(name, values) for name, values in columns.items())
 
 
 def _nobody_judged(origin: date, n_censored: int) -> Notice:

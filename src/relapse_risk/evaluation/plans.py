@@ -1,8 +1,9 @@
 """How a policy spends a number of visits among the households of one origin.
 
 A plan is an order, or several orders (streams) that share the visits as a visit list does: what comes first
-whatever the score, then a part kept for model alerts, then the rest. Every plan spends exactly the visits it
-is given, so policies are compared at equal visits; tied households share a visit as expected over all orders.
+whatever the score, then a part kept for model alerts, then the rest; and a random audit sample, charged to
+the visits like any other. Every plan spends exactly the visits it is given, so policies are compared at equal
+visits; tied households share a visit as expected over all orders.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse_risk.evaluation.gain import GainCurve, ScoreOrder
+from relapse_risk.evaluation.gain import GainCurve, ScoreOrder, ratio
 
 Array = NDArray[np.float64]
 
@@ -33,6 +34,8 @@ class VisitPlan:
         ``FIRST`` is visited before anything else; of what is left, ``ALERTS`` has ``alert_share`` of all
         visits kept for it, ``MIDDLE`` takes the rest, and either takes what the other leaves.
     alert_share : float
+    audit_share : float
+        Part of all visits that goes to ``ALERTS`` households which are not visited otherwise, at random.
     score : ndarray of float64, shape (n_rows,), or None
         Full order for ROC-AUC and PR-AUC; None where the order depends on the number of visits.
     risk : ndarray of float64, shape (n_rows,), or None
@@ -43,6 +46,7 @@ class VisitPlan:
     order_score: Array
     stream: NDArray[np.int8]
     alert_share: float = 0.0
+    audit_share: float = 0.0
     score: Array | None = None
     risk: Array | None = None
 
@@ -73,25 +77,34 @@ class VisitPlan:
         """
         totals = np.column_stack([gain.n for gain in gains])
         scale = totals.sum(axis=1) / max(len(self), 1)
-        quotas = self._quotas(totals, visits, scale)
-        return sum((gain.found_at(quotas[:, i]) for i, gain in enumerate(gains)), start=np.zeros(len(totals)))
+        quotas, audit = self._quotas(totals, visits, scale)
+        met = [gain.found_at(quotas[:, i]) for i, gain in enumerate(gains)]
+        pool = totals[:, ALERTS] - quotas[:, ALERTS]
+        by_chance = audit * np.nan_to_num(ratio(gains[ALERTS].events - met[ALERTS], pool))
+        return sum(met, start=by_chance)
 
     def selection(self, visits: int) -> Array:
         """Return each household's chance of a visit, shape ``(n_rows,)``; they add up to ``visits``."""
         chance = np.zeros(len(self))
         totals = np.array([[float(len(rows)) for rows, _ in self._streams]])
-        quotas = self._quotas(totals, visits, np.ones(1))[0]
-        for (rows, order), quota in zip(self._streams, quotas, strict=True):
+        quotas, audit = self._quotas(totals, visits, np.ones(1))
+        for (rows, order), quota in zip(self._streams, quotas[0], strict=True):
             sizes = np.diff(np.append(order.starts, len(rows)))
             share = np.clip((quota - order.starts) / np.maximum(sizes, 1), 0.0, 1.0)
             chance[rows[order.order]] = np.repeat(share, sizes)
+        left, pool = self._streams[ALERTS][0], totals[0, ALERTS] - quotas[0, ALERTS]
+        if pool > 0:
+            chance[left] += (1.0 - chance[left]) * audit[0] / pool
         return chance
 
-    def _quotas(self, totals: Array, visits: int, scale: Array) -> Array:
-        """Return the visits of each stream, shape ``(n_replicates, 3)``."""
+    def _quotas(self, totals: Array, visits: int, scale: Array) -> tuple[Array, Array]:
+        """Return the visits of each stream, shape ``(n_replicates, 3)``, and those of the audit sample."""
         all_visits = np.minimum(visits * scale, totals.sum(axis=1))
-        first = np.minimum(all_visits, totals[:, FIRST])
-        left = all_visits - first
-        kept = np.minimum(np.floor(self.alert_share * visits + 0.5) * scale, totals[:, ALERTS])
+        audit = np.minimum(np.floor(self.audit_share * visits + 0.5) * scale, totals[:, ALERTS])
+        audit = np.minimum(audit, all_visits)
+        first = np.minimum(all_visits - audit, totals[:, FIRST])
+        left = all_visits - audit - first
+        kept = np.floor(self.alert_share * visits + 0.5) * scale
+        kept = np.minimum(kept, totals[:, ALERTS] - audit)
         middle = np.minimum(totals[:, MIDDLE], left - np.minimum(kept, left))
-        return np.column_stack([first, middle, left - middle])
+        return np.column_stack([first, middle, left - middle]), audit

@@ -16,7 +16,17 @@ from relapse_risk.scores import RiskScores, RuleHits
 
 Array = NDArray[np.float64]
 
-POLICIES = ("random", "best_indicator", "rules", "logistic", "model", "rules+model", "oracle")
+POLICIES = (
+    "random",
+    "best_indicator",
+    "rules",
+    "rules_random_fill",
+    "logistic",
+    "scorecard",
+    "model",
+    "rules+model",
+    "oracle",
+)
 
 
 def plan_policies(
@@ -25,6 +35,7 @@ def plan_policies(
     scores: Mapping[str, RiskScores],
     *,
     model_share: float,
+    audit_share: float = 0.0,
     oracle: Array | None = None,
 ) -> dict[str, VisitPlan]:
     """Return the plan of every policy, by name.
@@ -32,37 +43,51 @@ def plan_policies(
     Parameters
     ----------
     matrix : FeatureMatrix
-        The households judged on one date, with all that rules and tiers read.
+        The households judged on one date, with all that rules and tiers read. Those in tier 红 are left out
+        beforehand: every policy visits them.
     hits : RuleHits
         Of ``matrix``.
     scores : mapping of str to RiskScores
-        On the rows of ``matrix``: ``model``, ``logistic`` and ``best_indicator``.
+        On the rows of ``matrix``: ``model`` and the baselines.
     model_share : float
         Part of the visits that ``rules+model`` keeps for model alerts.
+    audit_share : float
+        Part of the visits that ``rules+model`` spends on its random audit sample. The other policies have
+        none, so they spend all their visits on what they rank highest.
     oracle : ndarray of float64, shape (n_rows,), optional
         True risk at the horizon, where it is known.
 
     Returns
     -------
     dict of str to VisitPlan
-        ``random`` gives all the same chance. ``rules`` visits hits by tier and severity, then the households
-        without a hit by the best single indicator. ``rules+model`` is the visit list without its audit
-        sample, every hit taken as new and none as settled. ``oracle`` is there where ``oracle`` is.
+        ``random`` gives all the same chance. ``rules`` visits hits by tier and severity; ties, and spare
+        visits to households without a hit, go by income over line, the lowest first and the unknown last;
+        with ``rules_random_fill``, at random. ``rules+model`` is the visit list, every hit taken as new and
+        none as settled. Process (P) and data (Q) rules have no part in any plan. ``oracle`` is there where
+        ``oracle`` is.
     """
     n = len(matrix)
     plans = {"random": VisitPlan.by_score("random", np.zeros(n))}
-    for policy in ("best_indicator", "logistic", "model"):
-        ranking = scores[policy].ranking
-        plans[policy] = VisitPlan.by_score(policy, ranking, scores[policy].headline)
-    indicator, model = scores["best_indicator"].ranking, scores["model"].ranking
-    listed, _ = _place_on_list(matrix, hits, None, indicator)
-    plans["rules"] = VisitPlan.by_score("rules", listed)
-    listed, tiers = _place_on_list(matrix, hits, model, indicator)
+    for policy, known in scores.items():
+        plans[policy] = VisitPlan.by_score(policy, known.ranking, known.headline)
+    by_income = -np.nan_to_num(income_over_line(matrix), nan=np.inf, posinf=np.inf)
+    for policy, fallback in (("rules", by_income), ("rules_random_fill", np.zeros(n))):
+        plans[policy] = VisitPlan.by_score(policy, _place_on_list(matrix, hits, None, fallback)[0])
+    listed, tiers = _place_on_list(matrix, hits, scores["model"].ranking, by_income)
     stream = np.select([tiers <= ORANGE, tiers == YELLOW], [FIRST, MIDDLE], ALERTS).astype(np.int8)
-    plans["rules+model"] = VisitPlan("rules+model", listed, stream, alert_share=model_share)
+    plans["rules+model"] = VisitPlan("rules+model", listed, stream, model_share, audit_share)
     if oracle is not None:
         plans["oracle"] = VisitPlan.by_score("oracle", oracle, oracle)
     return {policy: plans[policy] for policy in POLICIES if policy in plans}
+
+
+def income_over_line(matrix: FeatureMatrix) -> Array:
+    """Return income per head over the line, shape ``(n_rows,)``: of the last twelve months, else period.
+
+    NaN where neither is known.
+    """
+    of_year = matrix.column("ref_income_to_line")
+    return np.where(np.isnan(of_year), matrix.column("period_income_to_line"), of_year)
 
 
 def _place_on_list(

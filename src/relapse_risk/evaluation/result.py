@@ -53,8 +53,9 @@ class BacktestResult:
     calibration : list of dict
         ``policy``, ``calibration_in_the_large``, ``calibration_slope``, over all origins.
     scores : polars.DataFrame
-        One row per judged household and origin: ``household_id``, ``as_of_date``, the column of clusters,
-        ``outcome``, and ``score_POLICY`` and ``risk_POLICY`` where the policy has them.
+        One row per household at risk and origin, those in 红 included: ``household_id``, ``as_of_date``,
+        village, township and county, ``outcome``, ``is_red``, ``has_rule_hit``, and ``score_POLICY`` and
+        ``risk_POLICY`` where the policy has them.
     origins : list of dict
         What each origin's model was trained on, and how many households were judged.
     best_single_auc : float or None
