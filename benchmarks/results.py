@@ -1,8 +1,9 @@
 """Measure what ``docs/results.md`` shows; ``docs/make_results_page.py`` writes the page from it.
 
-``python benchmarks/results.py WORK PART...`` with PART of ``forecast``, ``distance``, ``no_signal``, ``change``
-and ``eph``. Every step leaves a file in the folder WORK and is passed over where that file is there, so that a
-run that was stopped goes on. ``distance`` needs ``forecast``; ``eph`` needs ``--eph``, the panel's Parquet file.
+``python benchmarks/results.py WORK PART...`` with PART of ``forecast``, ``distance``, ``no_signal``,
+``change`` and ``eph``. Every step leaves a file in the folder WORK and is passed over where that file is, so
+that a run that was stopped goes on. ``distance`` needs ``forecast``; ``eph`` needs ``--eph``, the Parquet
+file of the panel.
 """
 
 from __future__ import annotations
@@ -262,7 +263,7 @@ def measure_eph(work: Path, source: Path) -> None:
 
 
 def _reference_scores(panel: pl.DataFrame) -> pl.DataFrame:
-    """Return the panel's own reference made again: LightGBM on the base quarter, and with the quarter before."""
+    """Return scores of the panel's references made again: LightGBM without and with the quarter before."""
     from lightgbm import LGBMClassifier
 
     names = [

@@ -13,8 +13,9 @@ from datetime import date
 from pathlib import Path
 
 from relapse_risk.config import Experiment, load
-from relapse_risk.errors import ConfigurationError, GuardError
+from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.backtest import BacktestResult, run_backtest, training_origins
+from relapse_risk.evaluation.guards import check_model, require_guards
 from relapse_risk.explain.attribute import Attributions, attribute
 from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
@@ -142,7 +143,7 @@ def train_and_track(
     *,
     known_on: date | None = None,
     judged: BacktestResult | None = None,
-    accepted_guards: tuple[str, ...] = (),
+    overrides: tuple[str, ...] = (),
     on_progress: Progress | None = None,
 ) -> Trained:
     """Judge by backtest, check the guards, train on all mature data, save the model and log the run.
@@ -153,28 +154,26 @@ def train_and_track(
         As in :func:`train`.
     judged : BacktestResult, optional
         A backtest of the same panel and experiment; run here where not given.
-    accepted_guards : tuple of str
-        Codes of guards that may fail; the card says so.
+    overrides : tuple of str
+        Names of guards that may fail, such as ``G3``; the card says so.
 
     Raises
     ------
     GuardError
-        RR501 or RR502 where the backtest is too good to be true, and that guard was not accepted.
+        RR501 to RR508, the number of the guard, where one fails and is not overridden.
+    ConfigurationError
+        RR456 where an override names no guard.
     """
+    where = f"experiment {experiment.name}"
+    require_guards((), overrides, where)
     result = judged or run_backtest(panel, experiment, on_progress=on_progress)
-    failed = [notice for notice in result.alarm_notices if notice.code not in accepted_guards]
-    if failed:
-        raise GuardError(
-            failed[0].code,
-            f"experiment {experiment.name}",
-            "; ".join(notice.text.en for notice in failed),
-            "a forward AUC that data of this kind can give",
-            f"Look for a feature that knows the future; to override with a reason, --accept {failed[0].code}",
-            zh="；".join(notice.text.zh for notice in failed),
-        )
+    overridden = require_guards(result.alarm_notices, overrides, where)
     if on_progress:
         on_progress("train", 0, 0)
     model = train(panel, experiment, known_on)
+    overridden += require_guards(check_model(panel, model, features_for(panel)), overrides, where)
+    said = [{"code": notice.code, "zh": notice.text.zh, "en": notice.text.en} for notice in overridden]
+    model = replace(model, metadata={**model.metadata, "overridden_guards": said})
     folder = save_model(
         model, models / experiment.name / next_version(models, experiment.name), results=result.pooled_table()
     )
@@ -189,7 +188,7 @@ def train_and_track(
             "store": str(panel.provenance.get("data_sha256", "")),
             "experiment": sha256_of(experiment.model_dump(mode="json")),
         },
-        tags={"overridden_guards": ",".join(notice.code for notice in result.alarm_notices)},
+        tags={"overridden_guards": ",".join(notice.code for notice in overridden)},
     )
     return Trained(model, folder, run_id, result)
 

@@ -91,7 +91,8 @@ def test_pooled_figures_lie_in_their_intervals_and_differences_are_of_found(resu
 
 def test_figures_without_a_meaning_are_none(result):
     for r in result.records:
-        assert (r["brier"] is None) == (r["policy"] in ("random", "rules", "rules_random_fill", "rules+model"))
+        has_no_risk = r["policy"] in ("random", "rules", "rules_random_fill", "rules+model")
+        assert (r["brier"] is None) == has_no_risk
         assert (r["roc_auc"] is None) == (r["policy"] == "rules+model")
         if r["policy"] == "random":
             assert r["roc_auc"] == 0.5
@@ -99,8 +100,9 @@ def test_figures_without_a_meaning_are_none(result):
 
 def test_the_scores_kept_give_the_figures_told(result):
     """Each origin has its own model: scores are compared within an origin only."""
-    scores = result.scores
+    scores = result.scores.filter(~pl.col("is_red"))
     assert scores.height == result.pooled[0]["n"]
+    assert result.scores.height == scores.height + result.pooled[0]["n_red"]
     assert scores.select("household_id", "as_of_date").is_unique().all()
     model = next(r for r in result.pooled if r["policy"] == "model")
     parts = scores.partition_by("as_of_date")
@@ -112,7 +114,7 @@ def test_the_scores_kept_give_the_figures_told(result):
     assert model["pr_auc"] == pytest.approx(np.average(average, weights=events))
     assert model["brier"] == pytest.approx(((scores["risk_model"] - scores["outcome"]) ** 2).mean())
     table = result.reliability.filter(pl.col("policy") == "model")
-    assert table["n"].sum() == scores.height
+    assert table["n"].sum() == result.scores.height
 
 
 def test_only_households_at_risk_with_a_known_outcome_are_judged(panel, result, make_experiment):
@@ -124,6 +126,8 @@ def test_only_households_at_risk_with_a_known_outcome_are_judged(panel, result, 
     less = run_backtest(shorter, make_experiment())
     was = {r["origin"]: r for r in result.records if r["policy"] == "model" and r["capacity"] == 30}
     now = {r["origin"]: r for r in less.records if r["policy"] == "model" and r["capacity"] == 30}
+    was = {day: {**r, "n": r["n"] + r["n_red"]} for day, r in was.items()}
+    now = {day: {**r, "n": r["n"] + r["n_red"]} for day, r in now.items()}
     assert now["2020-06-30"]["n"] == was["2020-06-30"]["n"]
     assert was["2021-06-30"]["n_censored"] == 0
     assert now["2021-06-30"]["n_censored"] > 40
@@ -185,7 +189,8 @@ def test_without_refitting_one_model_judges_all_origins(panel, monkeypatch, make
     assert calls == [date(2020, 5, 31)] * 2
     assert len(result.origins) == 3
     model = next(r for r in result.pooled if r["policy"] == "model")
-    together = roc_auc_score(result.scores["outcome"], result.scores["score_model"])
+    scores = result.scores.filter(~pl.col("is_red"))
+    together = roc_auc_score(scores["outcome"], scores["score_model"])
     assert model["roc_auc"] == pytest.approx(together)
 
 
@@ -254,7 +259,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(result, tmp_path):
 
 def test_frames_and_figures_for_tracking(result):
     assert len(result.to_pandas()) == result.to_polars().height == len(result.records)
-    assert result.pooled_table().height == 12
+    assert result.pooled_table().height == 14
     figures = result.metrics_by_origin("model")
     assert list(figures) == [date(2020, 6, 30), date(2020, 12, 31), date(2021, 6, 30)]
     assert {"roc_auc", "brier", "precision_at_0.05", "found_over_rules_at_30"} <= set(

@@ -9,12 +9,27 @@ from relapse_risk.evaluation.intervals import TOO_FEW_CLUSTERS, ClusterBootstrap
 
 
 def test_rows_of_a_cluster_are_drawn_together_whatever_their_origin():
-    clusters = pl.Series(["b", "a", "b", "c", "a"])
+    others = [f"x{i}" for i in range(30)]
+    clusters = pl.Series(["b", "a", "b", "c", "a", *others])
     rows = np.concatenate(list(ClusterBootstrap.of(clusters, 50, seed=3).row_weights()))
-    assert rows.shape == (50, 5)
+    assert rows.shape == (50, 35)
     assert (rows[:, 0] == rows[:, 2]).all()
     assert (rows[:, 1] == rows[:, 4]).all()
-    assert (rows[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert (np.delete(rows, [2, 4], axis=1).sum(axis=1) == 33).all()
+
+
+def test_few_clusters_get_a_t_interval_of_one_left_out_each():
+    """For the mean of cluster means it is the interval every textbook gives."""
+    values = np.array([3.0, 5.0, 4.0, 8.0, 6.0])
+    bootstrap = ClusterBootstrap.of(pl.Series(["a", "b", "c", "d", "e"]), 200, seed=0)
+    means = np.concatenate([w @ values / w.sum(axis=1) for w in bootstrap.row_weights()])
+    interval = bootstrap.interval(means, float(values.mean()))
+    half = 2.776445 * values.std(ddof=1) / np.sqrt(5)
+    assert interval.low == pytest.approx(5.2 - half, rel=1e-6)
+    assert interval.high == pytest.approx(5.2 + half, rel=1e-6)
+    assert interval.is_too_few
+    alone = ClusterBootstrap.of(pl.Series(["a", "a"]), 200, seed=0)
+    assert np.isnan(alone.interval(np.array([1.0])).low)
 
 
 def test_draws_are_the_same_for_a_seed_and_do_not_depend_on_row_order():
@@ -68,8 +83,8 @@ def test_few_clusters_are_said_to_be_too_few():
 
 
 def test_an_interval_needs_a_value_in_most_replicates():
-    bootstrap = ClusterBootstrap.of(pl.Series(["a", "b", None]), 4, seed=0)
-    assert bootstrap.n_clusters == 3
+    bootstrap = ClusterBootstrap.of(pl.Series([*map(str, range(39)), None]), 4, seed=0)
+    assert bootstrap.n_clusters == 40
     assert np.isnan(bootstrap.interval(np.array([1.0, np.nan, np.nan, np.nan])).low)
     assert bootstrap.interval(np.array([1.0, 3.0, np.nan, 2.0])).low >= 1.0
     empty = ClusterBootstrap.of(pl.Series([], dtype=pl.String), 4, seed=0)
@@ -77,7 +92,7 @@ def test_an_interval_needs_a_value_in_most_replicates():
 
 
 def test_blocks_of_replicates_change_nothing(monkeypatch):
-    clusters = pl.Series([str(i % 7) for i in range(100)])
+    clusters = pl.Series([str(i % 35) for i in range(100)])
     bootstrap = ClusterBootstrap.of(clusters, 25, seed=0)
     whole = np.concatenate(list(bootstrap.row_weights()))
     monkeypatch.setattr("relapse_risk.evaluation.intervals._BLOCK_VALUES", 300)

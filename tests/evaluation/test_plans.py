@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,20 @@ def test_the_share_kept_for_alerts_is_of_all_visits():
     chance = plan.selection(visits)
     assert chance[plan.stream == ALERTS].sum() == pytest.approx(np.floor(0.2 * visits + 0.5))
     assert chance[plan.stream == MIDDLE].sum() == pytest.approx(middle - np.floor(0.2 * visits + 0.5))
+
+
+@pytest.mark.parametrize("visits", [10, 29, 60, 120, 200])
+def test_the_audit_sample_is_charged_and_drawn_from_whom_nobody_chose(visits):
+    plan = replace(make_plan(), audit_share=0.1)
+    chance, without = plan.selection(visits), make_plan().selection(visits)
+    assert chance.sum() == pytest.approx(visits)
+    assert chance @ outcomes() == pytest.approx(plan.found(plan.gains(outcomes()), visits)[0])
+    assert chance.max() <= 1 + 1e-12
+    if visits < 200:
+        unchosen = (plan.stream == ALERTS) & (without == 0)
+        assert len(np.unique(chance[unchosen].round(12))) == 1
+        assert (chance[unchosen] > 0).all()
+        assert (chance[plan.stream != ALERTS] <= without[plan.stream != ALERTS] + 1e-12).all()
 
 
 def test_either_stream_takes_what_the_other_leaves():

@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-from datetime import date
-
-import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from relapse_risk.evaluation.alarms import best_single_auc, find_alarms, single_indicator_aucs
 from relapse_risk.evaluation.backtest import run_backtest
 from relapse_risk.evaluation.summary import comparison_sentences, summary_markdown
-from relapse_risk.features.build import build_features
 
 
 def record(policy, extra, low, high, *, few=False):
@@ -61,39 +55,3 @@ def test_the_page_says_everything_in_both_languages(panel, make_experiment):
         assert name in english
     assert "nan" not in page
     assert page.count("| rules+model |") == 2
-
-
-def auc_record(policy, auc):
-    return {"policy": policy, "roc_auc": auc}
-
-
-def test_alarms_at_their_limits():
-    """0.95 alarms, and so does more than 0.10 above the best single indicator; neither does just below."""
-    assert find_alarms([auc_record("model", 0.899)], 0.80, 12) == ()
-    assert [n.code for n in find_alarms([auc_record("model", 0.91)], 0.80, 12)] == ["RR502"]
-    both = find_alarms([auc_record("model", 0.95), auc_record("logistic", 0.85)], 0.80, 12)
-    assert [n.code for n in both] == ["RR501", "RR502"]
-    assert [n.code for n in find_alarms([auc_record("model", 0.96)], 0.93, 12)] == ["RR501"]
-    assert "12 months" in both[0].shown("en")
-    assert "12个月" in both[0].shown("zh")
-
-
-def test_alarms_need_an_auc():
-    assert find_alarms([auc_record("model", None), auc_record("rules+model", None)], 0.8, 12) == ()
-    assert find_alarms([auc_record("model", 0.94)], float("nan"), 12) == ()
-
-
-def test_the_best_single_indicator_is_found_in_hindsight(panel):
-    """A low income foretells relapse: its AUC is below one half as it stands, and counts mirrored."""
-    matrix = build_features(panel, (date(2021, 6, 30),))
-    features = matrix.features.select(["household_size", "period_income_to_line"])
-    income = matrix.column("period_income_to_line")
-    outcome = (income < np.quantile(income, 0.1)).astype(float)
-    outcome[::40] = 1.0
-    aucs = single_indicator_aucs(matrix, features, outcome)
-    expected = roc_auc_score(outcome, income)
-    assert aucs[1] == pytest.approx(expected)
-    nobody = np.zeros(len(outcome))
-    judged = [(outcome, aucs), (nobody, single_indicator_aucs(matrix, features, nobody))]
-    assert best_single_auc(judged) == pytest.approx(1 - expected)
-    assert np.isnan(best_single_auc(judged[1:]))

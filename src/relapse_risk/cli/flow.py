@@ -97,8 +97,8 @@ def train(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Read labels as known on this day; today's data if absent."),
     ] = None,
-    accept: Annotated[
-        list[str] | None, typer.Option(help="Guard to override, by code; said on the card.")
+    override: Annotated[
+        list[str] | None, typer.Option(help="Guard that may fail, such as G3; said on the card.")
     ] = None,
 ) -> None:
     """Train a model with its backtest and guards; write MODELS/NAME/VERSION/ and an MLflow run.
@@ -116,7 +116,7 @@ def train(
                 models or project.models,
                 project.tracking_uri,
                 known_on=known_on.date() if known_on else None,
-                accepted_guards=tuple(accept or ()),
+                overrides=tuple(override or ()),
                 on_progress=show,
             )
         console().print(f"model → {trained.folder}   MLflow run {trained.run_id}")

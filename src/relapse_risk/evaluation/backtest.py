@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError, ModelError
-from relapse_risk.evaluation.alarms import best_single_auc, find_alarms, single_indicator_aucs
 from relapse_risk.evaluation.at_risk import AtRisk, event_starts
+from relapse_risk.evaluation.guards import (
+    credible_figures,
+    label_among_features,
+    mean_single_aucs,
+    overlapping_dates,
+    same_as_outcome,
+    single_indicator_aucs,
+)
 from relapse_risk.evaluation.judged import JudgedOrigin
 from relapse_risk.evaluation.metrics import calibration_in_the_large, calibration_slope, reliability_table
 from relapse_risk.evaluation.notices import Notice
@@ -126,6 +133,7 @@ class Bench:
         self.facts: list[dict[str, Any]] = []
         self.notes: list[Notice] = []
         self._single: list[tuple[Array, Array]] = []
+        self._same: list[NDArray[np.bool_]] = []
         self._at_risk: dict[date, FeatureMatrix] = {}
 
     def train(self, split: OriginSplit) -> dict[str, TrainedModel]:
@@ -162,6 +170,7 @@ class Bench:
         self.risks.append(rows.risks())
         outcome = rows.labels.outcome
         self._single.append((outcome, single_indicator_aucs(rows.matrix, self.model_features, outcome)))
+        self._same.append(same_as_outcome(rows.matrix, self.model_features, outcome))
         self.facts.append(_origin_facts(self.judged[-1], split, models))
 
     def at_risk(self, origin: date, models: Mapping[str, TrainedModel]) -> tuple[AtRisk | None, int]:
@@ -217,7 +226,9 @@ class Bench:
             config.seed,
             is_one_model=not config.is_refitted or len(self.judged) == 1,
         )
-        single = best_single_auc(self._single)
+        horizon = self.experiment.label.horizon_months
+        aucs = mean_single_aucs(self._single)
+        single = dict(zip(self.model_features.names, aucs.tolist(), strict=False))
         by_origin = [record for origin in self.judged for record in records_of(origin, config.capacities)]
         scores = pl.concat(self.risks, how="diagonal")
         reliability, calibration = _calibration_of(scores)
@@ -227,8 +238,12 @@ class Bench:
             calibration=calibration,
             scores=scores,
             origins=self.facts,
-            best_single_auc=None if np.isnan(single) else single,
-            alarm_notices=find_alarms(pooled, single, self.experiment.label.horizon_months),
+            best_single_auc=max(single.values(), default=None),
+            alarm_notices=(
+                *credible_figures(pooled, single, horizon),
+                *overlapping_dates(self.facts, horizon),
+                *label_among_features(self.model_features, self._same),
+            ),
             note_notices=tuple(self.notes),
             experiment=self.experiment,
             provenance=self.panel.provenance,

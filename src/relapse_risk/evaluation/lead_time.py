@@ -86,8 +86,8 @@ class LeadTimes:
         values = (self.days, self.is_long, self.is_listed, self.is_before_rules)
         return {
             name: (
-                float(ratio(ones @ value, ones.sum(axis=1))[0]),
-                ratio(weights @ value, weights.sum(axis=1)),
+                float(ratio((ones * value).sum(axis=1), ones.sum(axis=1))[0]),
+                ratio((weights * value).sum(axis=1), weights.sum(axis=1)),
             )
             for name, value in zip(LEAD_FIGURES, values, strict=True)
         }

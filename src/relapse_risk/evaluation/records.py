@@ -63,7 +63,8 @@ def records_of(origin: JudgedOrigin, capacities: Sequence[float]) -> list[Record
 def _expected(origin: JudgedOrigin, policy: str, visits: int) -> tuple[float, float | None]:
     """Return the events, and the sum of true risk, that a policy's visits meet."""
     chance = origin.plans[policy].selection(visits)
-    return float(chance @ origin.outcome), None if origin.oracle is None else float(chance @ origin.oracle)
+    risk = None if origin.oracle is None else float((chance * origin.oracle).sum())
+    return float((chance * origin.outcome).sum()), risk
 
 
 def pooled_records(

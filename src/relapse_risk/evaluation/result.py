@@ -59,9 +59,9 @@ class BacktestResult:
     origins : list of dict
         What each origin's model was trained on, and how many households were judged.
     best_single_auc : float or None
-        ROC-AUC of the indicator that, in hindsight, was the best alone: what the alarms compare with.
+        ROC-AUC of the indicator that, in hindsight, was the best alone: what guard G2 compares with.
     alarm_notices, note_notices : tuple of Notice
-        Figures too good to be true; what was left out, and why. ``alarms`` and ``notes`` are their English
+        What guards found; what was left out, and why. ``alarms`` and ``notes`` are their English
         texts.
     experiment : Experiment
     provenance : mapping
@@ -81,7 +81,7 @@ class BacktestResult:
 
     @property
     def alarms(self) -> tuple[str, ...]:
-        """Figures too good to be true, each with the code of its guard."""
+        """What guards found, each with the code of its guard."""
         return tuple(notice.shown("en") for notice in self.alarm_notices)
 
     @property

@@ -218,6 +218,14 @@ def _limits(model: TrainedModel, say: Any) -> list[str]:
                 f"Parameters used that nobody verified: {', '.join(unverified)}.",
             )
         )
+    overridden: Sequence[Mapping[str, str]] = model.metadata.get("overridden_guards", ())
+    lines += [
+        say(
+            f"⚠ 未通过而被放行的护栏 [{notice['code']}] {notice['zh']}",
+            f"⚠ Overridden guard [{notice['code']}] {notice['en']}",
+        )
+        for notice in overridden
+    ]
     assumed = model.metadata["provenance"].get("assumed")
     if assumed:
         lines.append(
