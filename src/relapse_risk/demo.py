@@ -171,6 +171,8 @@ def _quality(judged: BacktestResult) -> list[str]:
         f"  {judged.origins[0]['origin']} to {judged.origins[-1]['origin']}, {len(judged.origins)} dates: "
         f"{rules['n']:,} household-dates at risk (not below the line, all guarantees held), of which "
         f"{rules['events']:,.0f} relapsed within 12 months.",
+        f"  {rules['n_red']:,} more in tier red, which every policy visits, are left out "
+        f"({rules['events_red']:,} relapsed).",
         f"  With visits for {share:.0f}% of them ({rules['visits']:,}), each policy would have met:",
         "",
         f"    {'policy':<16}{'relapses found':>16}{'95% interval of the difference to rules':>44}",
@@ -195,11 +197,11 @@ def _quality(judged: BacktestResult) -> list[str]:
         *lines,
         "",
         f"  So rules and model together find {verdict}.",
-        f"  With fewer visits: {smaller}. Red and orange rule hits come first, whatever the",
-        "  score, so where they fill the list the model can only order them.",
+        f"  With fewer visits: {smaller}. Orange rule hits come first, whatever the score, so",
+        "  where they fill the list the model can only order them.",
         f"  AUC 12 months forward: model {auc:.3f}, logistic {at['logistic']['roc_auc']:.3f}, "
         f"best single indicator {at['best_indicator']['roc_auc']:.3f}.",
-        "  `rules` is no straw man: hits by severity, spare visits filled by the best single indicator.",
+        "  `rules` is no straw man: hits by severity, ties and spare visits go by income over line.",
         "  The oracle knows each household's true state, and not the future: nobody can do better for long.",
     ]
 
