@@ -11,9 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.config import EvaluationConfig
+from relapse_risk.evaluation.groups import groups_of
 from relapse_risk.evaluation.judged import JudgedOrigin
+from relapse_risk.evaluation.missed import AuditedOrigin
 from relapse_risk.evaluation.policies import plan_policies
 from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.features.spec import FeatureSet
 from relapse_risk.labels import Labels
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.tiers import RED, has_moving_hit, tier_of
@@ -90,6 +93,17 @@ class AtRisk:
                 "n_red": len(outcome) - len(kept),
                 "events_red": int(outcome.sum() - outcome[kept].sum()),
             },
+        )
+
+    def audited(self, judged: JudgedOrigin, panel: Panel, features: FeatureSet) -> AuditedOrigin:
+        """Return what is needed to say whom the lists of ``judged`` missed."""
+        kept = np.flatnonzero(~self.is_red)
+        matrix = self.matrix.rows(kept)
+        return AuditedOrigin(
+            judged,
+            has_moving_hit(self.hits)[kept],
+            groups_of(matrix, panel.known_at(self.origin)),
+            matrix.select(features.names),
         )
 
     def risks(self) -> pl.DataFrame:

@@ -27,6 +27,7 @@ from relapse_risk.evaluation.guards import (
 )
 from relapse_risk.evaluation.judged import JudgedOrigin
 from relapse_risk.evaluation.metrics import calibration_in_the_large, calibration_slope, reliability_table
+from relapse_risk.evaluation.missed import AuditedOrigin, errors_by_group, list_against_rest, missed_relapses
 from relapse_risk.evaluation.notices import Notice
 from relapse_risk.evaluation.origins import judged_origins, split_before, training_origins
 from relapse_risk.evaluation.policies import true_risk
@@ -49,6 +50,8 @@ __all__ = ["BacktestResult", "Bench", "judged_origins", "run_backtest", "split_b
 
 # Kinds of model that are judged beside the experiment's own.
 BASELINES = ("best_indicator", "logistic")
+# Who is listed and who is missed is told at the capacity nearest to this.
+AUDITED_CAPACITY = 0.05
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -129,6 +132,7 @@ class Bench:
         self.model_features = choose_features(features, experiment.features)
         self.truth = truth
         self.judged: list[JudgedOrigin] = []
+        self.audited: list[AuditedOrigin] = []
         self.risks: list[pl.DataFrame] = []
         self.facts: list[dict[str, Any]] = []
         self.notes: list[Notice] = []
@@ -167,6 +171,7 @@ class Bench:
             self.notes.append(_nobody_judged(origin, n_censored))
             return
         self.judged.append(rows.planned(self.experiment.evaluation, n_censored))
+        self.audited.append(rows.audited(self.judged[-1], self.panel, self.model_features))
         self.risks.append(rows.risks())
         outcome = rows.labels.outcome
         self._single.append((outcome, single_indicator_aucs(rows.matrix, self.model_features, outcome)))
@@ -231,12 +236,18 @@ class Bench:
         single = dict(zip(self.model_features.names, aucs.tolist(), strict=False))
         by_origin = [record for origin in self.judged for record in records_of(origin, config.capacities)]
         scores = pl.concat(self.risks, how="diagonal")
+        audited_at = min(config.capacities, key=lambda capacity: abs(capacity - AUDITED_CAPACITY))
         reliability, calibration = _calibration_of(scores)
         return BacktestResult(
             records=[*by_origin, *pooled],
             reliability=reliability,
             calibration=calibration,
             scores=scores,
+            groups=errors_by_group(
+                self.audited, config.capacities, config.cluster, config.bootstrap_replicates, config.seed
+            ),
+            crosstab=list_against_rest(self.audited, audited_at, self.model_features),
+            missed=missed_relapses(self.audited, audited_at),
             origins=self.facts,
             best_single_auc=max(single.values(), default=None),
             alarm_notices=(

@@ -56,6 +56,15 @@ class BacktestResult:
         One row per household at risk and origin, those in 红 included: ``household_id``, ``as_of_date``,
         village, township and county, ``outcome``, ``is_red``, ``has_rule_hit``, and ``score_POLICY`` and
         ``risk_POLICY`` where the policy has them.
+    groups : polars.DataFrame
+        Errors of the lists by group of households; see
+        :func:`~relapse_risk.evaluation.missed.errors_by_group`.
+    crosstab : polars.DataFrame
+        The list against the rest, and relapses missed against those found; see
+        :func:`~relapse_risk.evaluation.missed.list_against_rest`.
+    missed : polars.DataFrame
+        Relapses that neither rules nor model found; see
+        :func:`~relapse_risk.evaluation.missed.missed_relapses`.
     origins : list of dict
         What each origin's model was trained on, and how many households were judged.
     best_single_auc : float or None
@@ -72,6 +81,9 @@ class BacktestResult:
     reliability: pl.DataFrame
     calibration: list[Record]
     scores: pl.DataFrame
+    groups: pl.DataFrame
+    crosstab: pl.DataFrame
+    missed: pl.DataFrame
     origins: list[dict[str, Any]]
     best_single_auc: float | None
     alarm_notices: tuple[Notice, ...]
@@ -140,7 +152,8 @@ class BacktestResult:
         ----------
         out : Path
             Gets ``metrics.json`` (the records), ``summary.md`` (Chinese and English), ``reliability.csv``,
-            ``scores.parquet``, and last ``manifest.json``.
+            ``scores.parquet``, ``groups.csv``, ``list_against_rest.csv``, ``missed.parquet``, and last
+            ``manifest.json``.
 
         Raises
         ------
@@ -154,6 +167,9 @@ class BacktestResult:
             "summary.md": summary_markdown(self).encode(),
             "reliability.csv": self.reliability.write_csv(include_bom=True).encode(),
             "scores.parquet": parquet_bytes(self.scores),
+            "groups.csv": self.groups.write_csv(include_bom=True).encode(),
+            "list_against_rest.csv": self.crosstab.write_csv(include_bom=True).encode(),
+            "missed.parquet": parquet_bytes(self.missed),
         }
         files[MANIFEST_FILE] = _json(self._manifest(files))
         return write_together(files, out)
