@@ -7,6 +7,7 @@ households at risk on that date, and the outcome is read from all that is known 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError, ModelError
-from relapse_risk.evaluation.at_risk import AtRisk, event_starts
+from relapse_risk.evaluation.at_risk import CLUSTERS, AtRisk, event_starts
 from relapse_risk.evaluation.guards import (
     credible_figures,
     label_among_features,
@@ -30,9 +31,11 @@ from relapse_risk.evaluation.metrics import calibration_in_the_large, calibratio
 from relapse_risk.evaluation.missed import AuditedOrigin, errors_by_group, list_against_rest, missed_relapses
 from relapse_risk.evaluation.notices import Notice
 from relapse_risk.evaluation.origins import judged_origins, split_before, training_origins
+from relapse_risk.evaluation.plans import VisitPlan
 from relapse_risk.evaluation.policies import true_risk
 from relapse_risk.evaluation.records import Record, pooled_records, records_of
 from relapse_risk.evaluation.result import BacktestResult
+from relapse_risk.evaluation.selection import choose_policies
 from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
@@ -248,6 +251,8 @@ class Bench:
             ),
             crosstab=list_against_rest(self.audited, audited_at, self.model_features),
             missed=missed_relapses(self.audited, audited_at),
+            selection=choose_policies(by_origin),
+            cluster_checks=self._cluster_checks(),
             origins=self.facts,
             best_single_auc=max(single.values(), default=None),
             alarm_notices=(
@@ -260,6 +265,28 @@ class Bench:
             provenance=self.panel.provenance,
         )
 
+    def _cluster_checks(self) -> list[Record]:
+        """Return the differences to the rules with intervals by larger areas than the experiment's."""
+        config = self.experiment.evaluation
+        larger = CLUSTERS[CLUSTERS.index(config.cluster) + 1 :]
+        checks = []
+        for cluster in (name for name in larger if name in ("township_code", "county_code")):
+            judged = [replace(one, plans=_compared(one.plans)) for one in self.judged]
+            records = pooled_records(
+                judged,
+                config.capacities,
+                cluster,
+                config.bootstrap_replicates,
+                config.seed,
+                is_one_model=True,
+            )
+            checks += [
+                {"cluster": cluster, **{name: record[name] for name in _CHECKED}}
+                for record in records
+                if record["policy"] != "rules"
+            ]
+        return checks
+
     def _labels(self, dates: Sequence[date], known_on: date) -> Labels:
         return make_labels(
             self.panel, dates, self.experiment.label, self.experiment.cohort, known_on, self.thresholds
@@ -268,6 +295,22 @@ class Bench:
     def _features(self, day: date, features: FeatureSet, labels: Labels) -> FeatureMatrix:
         households = labels.index["household_id"].to_list()
         return build_features(self.panel, (day,), features, self.thresholds, households)
+
+
+_CHECKED = (
+    "n_clusters",
+    "is_too_few_clusters",
+    "policy",
+    "capacity",
+    "found_over_rules",
+    "found_over_rules_low",
+    "found_over_rules_high",
+)
+
+
+def _compared(plans: Mapping[str, VisitPlan]) -> dict[str, VisitPlan]:
+    """Return the plans that are compared with the rules, and the rules', without their full orders."""
+    return {name: replace(plans[name], score=None, risk=None) for name in ("rules", "model", "rules+model")}
 
 
 def _joined(parts: Sequence[FeatureMatrix]) -> FeatureMatrix:

@@ -65,6 +65,12 @@ class BacktestResult:
     missed : polars.DataFrame
         Relapses that neither rules nor model found; see
         :func:`~relapse_risk.evaluation.missed.missed_relapses`.
+    selection : polars.DataFrame
+        Which policy stated rules choose, and their regret; see
+        :func:`~relapse_risk.evaluation.selection.choose_policies`.
+    cluster_checks : list of dict
+        Differences to the rules with intervals by township and by county: ``cluster``, ``n_clusters``,
+        ``is_too_few_clusters``, ``policy``, ``capacity``, ``found_over_rules`` and its ends.
     origins : list of dict
         What each origin's model was trained on, and how many households were judged.
     best_single_auc : float or None
@@ -84,6 +90,8 @@ class BacktestResult:
     groups: pl.DataFrame
     crosstab: pl.DataFrame
     missed: pl.DataFrame
+    selection: pl.DataFrame
+    cluster_checks: list[Record]
     origins: list[dict[str, Any]]
     best_single_auc: float | None
     alarm_notices: tuple[Notice, ...]
@@ -152,8 +160,8 @@ class BacktestResult:
         ----------
         out : Path
             Gets ``metrics.json`` (the records), ``summary.md`` (Chinese and English), ``reliability.csv``,
-            ``scores.parquet``, ``groups.csv``, ``list_against_rest.csv``, ``missed.parquet``, and last
-            ``manifest.json``.
+            ``scores.parquet``, ``groups.csv``, ``list_against_rest.csv``, ``missed.parquet``,
+            ``selection.csv``, and last ``manifest.json``.
 
         Raises
         ------
@@ -170,6 +178,7 @@ class BacktestResult:
             "groups.csv": self.groups.write_csv(include_bom=True).encode(),
             "list_against_rest.csv": self.crosstab.write_csv(include_bom=True).encode(),
             "missed.parquet": parquet_bytes(self.missed),
+            "selection.csv": self.selection.write_csv(include_bom=True).encode(),
         }
         files[MANIFEST_FILE] = _json(self._manifest(files))
         return write_together(files, out)
@@ -182,6 +191,7 @@ class BacktestResult:
             "origins": self.origins,
             "calibration": self.calibration,
             "best_single_auc": self.best_single_auc,
+            "cluster_checks": self.cluster_checks,
             "intervals": {
                 "cluster": evaluation.cluster,
                 "replicates": evaluation.bootstrap_replicates,
