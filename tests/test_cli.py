@@ -229,3 +229,48 @@ def test_a_wrong_what_if_is_refused(county: Path, option: tuple[str, ...], code:
     done = run("rules", "what-if", "--store", county / "store", "--as-of", "2023-12-31", *option)
     assert done.exit_code == 2
     assert code in done.output
+
+
+def test_forecast_writes_whole_tables_charts_and_a_manifest(county: Path, tmp_path: Path) -> None:
+    costs = tmp_path / "costs.csv"
+    costs.write_text("area_code,yuan_per_case\n,2000\n", encoding="utf-8")
+    call = (
+        "forecast",
+        "--store",
+        county / "store",
+        "--as-of",
+        "2023-12-31",
+        "--months",
+        "6",
+        "--draws",
+        "200",
+    )
+    small = ("--experiment", county / "small.toml", "--lang", "en")
+    done = run(*call, *small, "--model", "none", "--cost-per-case", costs, "--out", tmp_path / "plain")
+    assert done.exit_code == 0, done.output
+    table = pl.read_csv(tmp_path / "plain" / "village_forecast.csv")
+    assert table.null_count().sum_horizontal().item() == 0
+    assert set(table["quantity"]) >= {"relapses", "visits", "funds_yuan"}
+    charts = sorted(path.name for path in (tmp_path / "plain").glob("*.svg"))
+    assert "fan_all.en.svg" in charts
+    assert "fan_all.zh.svg" in charts
+    whole = pl.read_csv(tmp_path / "plain" / "all_forecast.csv").filter(pl.col("month") == "total")
+    mean = dict(whole.select("quantity", "mean").iter_rows())
+    assert mean["funds_yuan"] == pytest.approx(2000 * mean["relapses"], rel=1e-3)
+    done = run(*call, *small, "--line", "9000", "--out", tmp_path / "line")
+    assert done.exit_code == 0, done.output
+    higher = pl.read_csv(tmp_path / "line" / "all_forecast.csv").filter(pl.col("month") == "total")
+    assert dict(higher.select("quantity", "mean").iter_rows())["relapses"] != mean["relapses"]
+    assert json.loads((tmp_path / "line" / "manifest.json").read_text(encoding="utf-8"))["line"] == 9000
+
+
+def test_forecast_says_in_both_languages_what_is_wrong(county: Path, tmp_path: Path) -> None:
+    call = ("forecast", "--store", county / "store", "--as-of", "2023-12-31", "--model", "none")
+    small = ("--experiment", county / "small.toml")
+    done = run(*call, *small, "--months", "13", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "RR261" in done.output
+    (tmp_path / "costs.csv").write_text("area_code,yuan_per_case\n,-1\n", encoding="utf-8")
+    done = run(*call, *small, "--cost-per-case", tmp_path / "costs.csv", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "RR262" in done.output

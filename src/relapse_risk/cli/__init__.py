@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from relapse_risk.cli import features, flow, planning, rules, store
+from relapse_risk.cli import features, flow, forecasting, planning, rules, store
 
 app = typer.Typer(
     name="relapse-risk",
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(flow.app)
+app.add_typer(forecasting.app)
 rules.app.add_typer(planning.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(features.app, name="features")

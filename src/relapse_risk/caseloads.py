@@ -1,0 +1,132 @@
+"""What the verb ``forecast`` does: a caseload forecast over a store, county by county, with a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relapse_risk.cohort import find_at_risk
+from relapse_risk.engine import over_counties
+from relapse_risk.errors import ConfigurationError
+from relapse_risk.features.build import build_features
+from relapse_risk.forecast.area import CaseloadForecast, gather
+from relapse_risk.forecast.caseload import CountyForecast, ForecastSettings, HouseholdRisks, forecast_caseload
+from relapse_risk.forecast.history import read_history
+from relapse_risk.modeling.store import load_model, model_hash
+from relapse_risk.outputs.write_forecast import forecast_files
+from relapse_risk.runs import publish_result, store_facts
+
+if TYPE_CHECKING:
+    from relapse_risk.config import Experiment
+    from relapse_risk.panel.panel import Panel
+    from relapse_risk.terminal import Progress
+    from relapse_risk.thresholds import ThresholdTable
+    from relapse_risk.vocabulary import Language
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """What is forecast, from what.
+
+    Attributes
+    ----------
+    as_of_date : date
+    settings : ForecastSettings
+    experiment : Experiment
+        Says what a relapse is, and who can have one, where no model does.
+    model_folder : Path or None
+        The time series alone where None.
+    line : float or None
+        A what-if line; household risks are of the line in force, so they are not used with it.
+    costs : mapping of str to float
+        Yuan a case by beginning of the county code.
+    """
+
+    as_of_date: date
+    settings: ForecastSettings
+    experiment: Experiment
+    model_folder: Path | None = None
+    line: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    def of_county(self, county: str, panel: Panel) -> tuple[CountyForecast, pl.DataFrame]:
+        """Return the forecast of a county, and how many persons are responsible in each township."""
+        known = panel.known_at(self.as_of_date)
+        monitors = known.households.group_by("township_code").agg(monitors=pl.col("monitor_id").n_unique())
+        matrix = model = risks = None
+        if self.model_folder is not None and self.line is None:
+            matrix = build_features(panel, [self.as_of_date])
+            model = load_model(self.model_folder, matrix.features)
+        experiment = model.experiment if model else self.experiment
+        history = read_history(known, experiment.label, experiment.cohort, line=self.line)
+        if model is not None and matrix is not None:
+            at_risk = find_at_risk(known, experiment.label, experiment.cohort)
+            scores = model.predict_risk(matrix)
+            village = history.village_rows(known.households)
+            risks = HouseholdRisks(scores.risk[at_risk], scores.horizons_months, village[at_risk])
+        costs = [self.costs[area] for area in sorted(self.costs, key=len) if county.startswith(area)]
+        cost = costs[-1] if costs else None
+        return forecast_caseload(history, self.settings, risks, cost), monitors
+
+
+def write_forecast(
+    store: Path,
+    request: ForecastRequest,
+    out: Path,
+    language: Language,
+    thresholds: ThresholdTable | None = None,
+    on_progress: Progress | None = None,
+) -> CaseloadForecast:
+    """Write the caseload forecast of all counties: tables, workbook, fan charts and manifest."""
+    monitors: list[pl.DataFrame] = []
+
+    def counties() -> Iterator[CountyForecast]:
+        parts = over_counties(store, request.of_county, request.as_of_date, on_progress, thresholds)
+        for _, (forecast, of_county) in parts:
+            monitors.append(of_county)
+            yield forecast
+
+    forecast = gather(counties())
+    settings = request.settings
+    contents = {
+        "inputs": store_facts(store),
+        "as_of_date": str(request.as_of_date),
+        "months": settings.months,
+        "draws": settings.draws,
+        "seed": settings.seed,
+        "line": request.line,
+        "sources": list(forecast.sources),
+        "model_sha256": None if request.model_folder is None else model_hash(request.model_folder),
+    }
+    publish_result("forecast", contents, forecast_files(forecast, pl.concat(monitors), language), out)
+    return forecast
+
+
+def read_costs(path: Path) -> dict[str, float]:
+    """Return yuan a case by beginning of the county code, from a CSV; an empty code is for all.
+
+    Raises
+    ------
+    ConfigurationError
+        RR262 where the file can't be read, or a cost is no positive number.
+    """
+    try:
+        frame = pl.read_csv(path, schema_overrides={"area_code": pl.String}, encoding="utf8")
+        costs = {row["area_code"] or "": float(row["yuan_per_case"]) for row in frame.iter_rows(named=True)}
+        if not costs or not all(0 < cost < float("inf") for cost in costs.values()):
+            raise ValueError("no positive cost")
+    except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
+        raise ConfigurationError(
+            "RR262",
+            str(path),
+            f"not a table of costs ({type(error).__name__})",
+            "a UTF-8 CSV with columns area_code and yuan_per_case, and positive numbers",
+            "Correct the file; an empty area_code stands for all counties",
+            zh=f"无法读取费用表“{path}”：应为 UTF-8 的 CSV，含 area_code 和 yuan_per_case 两列，费用为正数。",
+        ) from error
+    return costs

@@ -1,0 +1,1 @@
+"""Caseload forecasts: how many households, where and when, and how sure."""

@@ -1,0 +1,112 @@
+"""The forecasts of several counties together: tables of every level, and the sums of their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.forecast.caseload import CountyForecast, summarise
+from relapse_risk.vocabulary import Bilingual
+from relapse_risk.windows import month_end
+
+LEVELS = ("province", "county", "township", "village")
+PROVINCE = "*"
+
+
+@dataclass(frozen=True)
+class CaseloadForecast:
+    """Tables of a caseload forecast.
+
+    Attributes
+    ----------
+    as_of_date : date
+    months : tuple of date
+    table : polars.DataFrame
+        As :meth:`CountyForecast.table`, all levels; the code of the whole is ``*``.
+    places : polars.DataFrame
+        county_code, township_code, village_code.
+    choices : polars.DataFrame
+        county_code, level, model, origins, wape, is_used.
+    observed : polars.DataFrame
+        county_code, month, relapses: what was seen, for charts.
+    sources : tuple of str
+    notes : tuple of Bilingual
+    """
+
+    as_of_date: date
+    months: tuple[date, ...]
+    table: pl.DataFrame
+    places: pl.DataFrame
+    choices: pl.DataFrame
+    observed: pl.DataFrame
+    sources: tuple[str, ...]
+    notes: tuple[Bilingual, ...]
+
+    def __repr__(self) -> str:
+        return f"CaseloadForecast({self.places.height} villages, {len(self.months)} months)"
+
+    def to_pandas(self) -> object:
+        """Return ``table`` as a pandas frame."""
+        return self.table.to_pandas()
+
+
+def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
+    """Return the tables of all counties and of their whole; paths are held for one county at a time."""
+    tables: list[pl.DataFrame] = []
+    choices: list[pl.DataFrame] = []
+    observed: list[pl.DataFrame] = []
+    places: list[pl.DataFrame] = []
+    whole: dict[str, NDArray[np.int64]] = {}
+    notes: dict[str, Bilingual] = {}
+    for one in forecasts:
+        tables.extend(one.table(level) for level in ("county", "township", "village"))
+        sums = {name: paths.sum(axis=1, keepdims=True, dtype=np.int64) for name, paths in one.paths.items()}
+        # A quantity that one county lacks has no sum over all.
+        whole = {name: whole[name] + sums[name] for name in whole if name in sums} if places else sums
+        places.append(one.history.villages)
+        choices.append(_choices(one))
+        observed.append(_observed(one))
+        notes |= {
+            note.en: Bilingual(f"{one.county_code}：{note.zh}", f"{one.county_code}: {note.en}")
+            for note in one.notes
+        }
+    together = [summarise(paths, [PROVINCE], "province", name, one.months) for name, paths in whole.items()]
+    return CaseloadForecast(
+        one.history.as_of_date,
+        one.months,
+        pl.concat([*together, *tables]),
+        pl.concat(places),
+        pl.concat(choices),
+        pl.concat(observed),
+        one.sources,
+        tuple(notes.values()),
+    )
+
+
+def _choices(one: CountyForecast) -> pl.DataFrame:
+    used = pl.Series(
+        [
+            one.choice.models[level] == model
+            for level, model in one.choice.errors.select("level", "model").iter_rows()
+        ],
+        dtype=pl.Boolean,
+    )
+    return one.choice.errors.select(
+        pl.lit(one.county_code).alias("county_code"), "level", "model", "origins", "wape"
+    ).with_columns(used.alias("is_used"))
+
+
+def _observed(one: CountyForecast) -> pl.DataFrame:
+    counts = one.history.relapses.sum(axis=0)
+    return pl.DataFrame(
+        {
+            "county_code": [one.county_code] * len(counts),
+            "month": [month_end(one.history.first_month + i) for i in range(len(counts))],
+            "relapses": counts,
+        }
+    )

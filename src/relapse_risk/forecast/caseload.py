@@ -1,0 +1,279 @@
+"""The caseload forecast of one county: means from hazards and history, sample paths, and their intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.errors import ConfigurationError, ContractError
+from relapse_risk.forecast.bottom_up import expected_cases
+from relapse_risk.forecast.choose import Cases, Choice, choose_models, reconciled
+from relapse_risk.forecast.history import CaseHistory
+from relapse_risk.forecast.paths import Paths, sample_paths, sum_groups
+from relapse_risk.vocabulary import Bilingual
+from relapse_risk.welfare import last_complete_month
+from relapse_risk.windows import month_end
+
+Array = NDArray[np.float64]
+INTERVALS = (50, 80, 95)
+LONGEST_MONTHS = 12
+SHORT_MONTHS = 24
+QUANTITIES = ("relapses", "entries", "clearances", "stock", "visits", "funds_yuan")
+_QUANTILES = tuple(q for share in INTERVALS for q in ((100 - share) / 200, (100 + share) / 200))
+BOUND_COLUMNS = tuple(f"{end}{share}" for share in INTERVALS for end in ("low", "high"))
+
+
+@dataclass(frozen=True)
+class ForecastSettings:
+    """How a forecast is made.
+
+    Attributes
+    ----------
+    months : int
+        1 to 12.
+    draws : int
+        Sample paths.
+    seed : int
+    hazard_weight : float
+        Share of the household risks in the mean, the rest is that of the time series; measured in
+        ``docs/forecast.md``.
+    """
+
+    months: int = 12
+    draws: int = 1000
+    seed: int = 0
+    hazard_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.months <= LONGEST_MONTHS:
+            raise ConfigurationError(
+                "RR261",
+                "--months",
+                f"found {self.months}",
+                f"1 to {LONGEST_MONTHS}",
+                "Correct the option: risks are not known beyond a year",
+                zh=f"--months 只能是 1 到 {LONGEST_MONTHS} 个月。",
+            )
+
+
+@dataclass(frozen=True)
+class HouseholdRisks:
+    """Risks of the households at risk in a county.
+
+    Attributes
+    ----------
+    risk : ndarray, shape (n, n_horizons)
+    horizons_months : tuple of int
+    village : ndarray of int64, shape (n,)
+        Row of the history's villages.
+    """
+
+    risk: Array
+    horizons_months: tuple[int, ...]
+    village: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CountyForecast:
+    """Sample paths of a county's counts.
+
+    Attributes
+    ----------
+    history : CaseHistory
+    months : tuple of date
+        Last day of each month forecast.
+    paths : mapping of str to ndarray, shape (draws, n_villages, months)
+        By quantity: ``relapses`` and ``visits``, with a register ``entries``, ``clearances`` and ``stock``,
+        with a cost ``funds_yuan``.
+    choice : Choice
+    sources : tuple of str
+        What the mean is made from: ``hazards``, ``time_series``.
+    notes : tuple of Bilingual
+        What a reader should know, such as a short history.
+    """
+
+    history: CaseHistory
+    months: tuple[date, ...]
+    paths: dict[str, NDArray[Any]]
+    choice: Choice
+    sources: tuple[str, ...]
+    notes: tuple[Bilingual, ...]
+
+    def __repr__(self) -> str:
+        return f"CountyForecast({self.history.villages.height} villages, {len(self.months)} months)"
+
+    @property
+    def county_code(self) -> str:
+        """Code of the county."""
+        return str(self.history.villages["county_code"][0])
+
+    def table(self, level: str) -> pl.DataFrame:
+        """Return mean, median and intervals by place of a level, quantity and month.
+
+        Parameters
+        ----------
+        level : {"village", "township", "county"}
+
+        Returns
+        -------
+        polars.DataFrame
+            level, code, quantity, month (the month's last day; null for the whole period), mean, median and
+            the bounds of the 50%, 80% and 95% intervals. The stock has no whole: the month counts.
+        """
+        codes, group = places(self.history.villages, level)
+        parts = []
+        for quantity, paths in self.paths.items():
+            summed = sum_groups(paths, group, len(codes))
+            parts.append(summarise(summed, codes, level, quantity, self.months))
+        return pl.concat(parts)
+
+
+def places(villages: pl.DataFrame, level: str) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the codes of a level, sorted, and the position of each village's place in them."""
+    column = villages[f"{level}_code"]
+    codes = column.unique().sort()
+    position = pl.DataFrame({"code": codes}).with_row_index("place")
+    joined = pl.DataFrame({"code": column}).join(position, on="code", how="left", maintain_order="left")
+    return codes.to_list(), joined["place"].cast(pl.Int64).to_numpy()
+
+
+def summarise(
+    paths: NDArray[np.int64], codes: list[str], level: str, quantity: str, months: tuple[date, ...]
+) -> pl.DataFrame:
+    """Return mean, median and intervals of paths, shape ``(draws, n_places, n_months)``, and of their sums.
+
+    Bounds are counts that a path took, so they are whole numbers.
+    """
+    spans: list[date | None] = list(months)
+    values = paths
+    if quantity != "stock":
+        values = np.concatenate([paths, paths.sum(axis=2, keepdims=True)], axis=2)
+        spans.append(None)
+    bounds = np.quantile(values, (0.5, *_QUANTILES), axis=0, method="inverted_cdf").reshape(7, -1)
+    frame = {
+        "level": pl.repeat(level, bounds.shape[1], eager=True),
+        "code": pl.Series([code for code in codes for _ in spans], dtype=pl.String),
+        "quantity": pl.repeat(quantity, bounds.shape[1], eager=True),
+        "month": pl.Series(spans * len(codes), dtype=pl.Date),
+        "mean": values.mean(axis=0).ravel(),
+        "median": bounds[0].astype(np.int64),
+    }
+    for name, bound in zip(BOUND_COLUMNS, bounds[1:], strict=True):
+        frame[name] = bound.astype(np.int64)
+    return pl.DataFrame(frame)
+
+
+def forecast_caseload(
+    history: CaseHistory,
+    settings: ForecastSettings,
+    risks: HouseholdRisks | None = None,
+    yuan_per_case: float | None = None,
+) -> CountyForecast:
+    """Return the sample paths of a county.
+
+    Parameters
+    ----------
+    history : CaseHistory
+        Of one county.
+    settings : ForecastSettings
+    risks : HouseholdRisks, optional
+        Of the model; the time series alone where not given.
+    yuan_per_case : float, optional
+        What a new relapse costs; no funds are forecast where not given.
+
+    Raises
+    ------
+    ContractError
+        RR373 where the history is of more than one county.
+    """
+    if history.villages["county_code"].n_unique() != 1:
+        raise ContractError(
+            "RR373",
+            "forecast",
+            f"{history.villages['county_code'].n_unique()} counties in one history",
+            "one county at a time",
+            "Read the history of each county by itself",
+        )
+    origin = last_complete_month(history.as_of_date)
+    skip, steps = origin - history.last_month, settings.months
+    _, township_of = places(history.villages, "township")
+    cases = Cases(
+        history.relapses.astype(np.float64),
+        history.exposed.astype(np.float64),
+        history.first_month,
+        township_of,
+    )
+    choice = choose_models(cases, skip, steps)
+    mean = reconciled(cases, choice, skip, steps)
+    sources: tuple[str, ...] = ("time_series",)
+    if risks is not None:
+        season = cases.season[(origin + 1 + np.arange(max(steps, *risks.horizons_months))) % 12]
+        from_risks = expected_cases(risks.risk, risks.horizons_months, risks.village, history, season)[
+            :, :steps
+        ]
+        weight = settings.hazard_weight
+        mean, sources = weight * from_risks + (1 - weight) * mean, ("hazards", "time_series")
+    county = str(history.villages["county_code"][0])
+    paths: dict[str, NDArray[Any]] = {
+        "relapses": sample_paths(mean, choice.spread, county, settings.draws, settings.seed)
+    }
+    if history.has_register:
+        paths |= _register_paths(history, township_of, county, settings)
+    # One visit to verify each new relapse, one a month to each household on the register.
+    paths["visits"] = paths["relapses"] + paths.get("stock", 0)
+    if yuan_per_case is not None:
+        paths["funds_yuan"] = np.rint(paths["relapses"] * yuan_per_case).astype(np.int64)
+    months = tuple(month_end(origin + 1 + step) for step in range(steps))
+    return CountyForecast(history, months, paths, choice, sources, _notes(history))
+
+
+def _register_paths(
+    history: CaseHistory, township_of: NDArray[np.int64], county: str, settings: ForecastSettings
+) -> dict[str, Paths]:
+    """Return entries, clearances and the stock at each month's end; the stock never falls below 0."""
+    entries = history.entries.astype(np.float64)
+    first = last_complete_month(history.as_of_date) + 1 - entries.shape[1]
+    cases = Cases(entries, np.ones_like(entries), first, township_of)
+    choice = choose_models(cases, 0, settings.months)
+    mean = reconciled(cases, choice, 0, settings.months)
+    entered = sample_paths(mean, choice.spread, f"{county}/entries", settings.draws, settings.seed)
+    chance = _clearance_chance(history)
+    own = np.random.default_rng([settings.seed, 2, *county.encode()])
+    # The chance of clearance is itself known only from so many clearances.
+    cleared_so_far = history.clearances[:, -12:].sum()
+    chances = np.clip(chance * own.gamma(cleared_so_far + 1, 1 / (cleared_so_far + 1), settings.draws), 0, 1)
+    stock = np.broadcast_to(history.stock, (settings.draws, len(history.stock))).copy()
+    cleared, stocks = np.zeros_like(entered), np.zeros_like(entered)
+    for month in range(settings.months):
+        cleared[:, :, month] = own.binomial(stock, chances[:, None])
+        stock = stock - cleared[:, :, month] + entered[:, :, month]
+        stocks[:, :, month] = stock
+    return {"entries": entered, "clearances": cleared, "stock": stocks}
+
+
+def _clearance_chance(history: CaseHistory) -> float:
+    """Return the monthly chance that a household on the register is cleared, over the last year."""
+    entered, cleared = (part[:, -12:].sum(axis=0) for part in (history.entries, history.clearances))
+    later = np.cumsum((entered - cleared)[::-1])[::-1]
+    stock = np.maximum(history.stock.sum() - later, 0)
+    exposure = stock.sum()
+    return float(min(cleared.sum() / exposure, 1.0)) if exposure > 0 else 0.0
+
+
+def _notes(history: CaseHistory) -> tuple[Bilingual, ...]:
+    n = history.relapses.shape[1]
+    reported = int((history.exposed.sum(axis=0) > 0).any())
+    if n >= SHORT_MONTHS or not reported:
+        return ()
+    return (
+        Bilingual(
+            f"可用历史只有 {n} 个月，不足 {SHORT_MONTHS} 个月：季节和模型选择没有依据，区间仅供参考。",
+            f"Only {n} months of history, fewer than {SHORT_MONTHS}: season and models could not be judged; "
+            "take the intervals with care.",
+        ),
+    )
