@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,13 @@ def test_the_line_steps_up_in_january_and_incomes_grow_in_step() -> None:
     assert scenario.line_yuan(2023) == 7770.0
     july = 2022 * 12 + 6
     assert scenario.price_level(july + 12) / scenario.price_level(july) == pytest.approx(1.065)
+
+
+def test_scenarios_are_those_that_results_were_measured_on() -> None:
+    """Whoever changes a scenario changes this record with it, and measures what was measured on it again."""
+    recorded = dict(
+        reversed(line.split())
+        for line in (FOLDER / "sha256sums.txt").read_text(encoding="utf-8").splitlines()
+    )
+    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in FOLDER.glob("*.toml")}
+    assert found == recorded

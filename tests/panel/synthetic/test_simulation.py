@@ -198,9 +198,11 @@ def test_composition_is_near_published_figures(county: SyntheticCounty) -> None:
     totals = {name: observation[name].sum() for name in observation.columns if name.endswith("_yuan")}
     net = totals["net_income_yuan"]
     assert 0.38 < totals["wage_income_yuan"] / net < 0.52
-    assert 0.28 < (totals["business_income_yuan"] - totals["business_cost_yuan"]) / net < 0.40
+    assert 0.27 < (totals["business_income_yuan"] - totals["business_cost_yuan"]) / net < 0.40
     assert 0.01 < totals["property_income_yuan"] / net < 0.04
-    assert 0.12 < totals["transfer_income_yuan"] / net < 0.24
+    assert 0.17 < totals["transfer_income_yuan"] / net < 0.25
+    first = observation.filter(pl.col("period_end").dt.month() == 3)["net_income_yuan"].sum()
+    assert 0.25 < first / net < 0.30, "much is paid before the Spring Festival"
 
 
 def test_the_register_includes_and_clears_with_delay(county: SyntheticCounty) -> None:

@@ -27,8 +27,8 @@ SCHOOLS = ("非在校", "学前", "小学", "初中", "高中或中职", "大专
 
 # Share of households, age of the head from and to, and the others' relation: sizes average 2.7.
 _PATTERNS: tuple[tuple[float, int, int, tuple[int, ...]], ...] = (
-    (0.14, 45, 82, (HEAD,)),
-    (0.20, 58, 80, (HEAD, SPOUSE)),
+    (0.14, 45, 94, (HEAD,)),
+    (0.20, 57, 90, (HEAD, SPOUSE)),
     (0.09, 42, 60, (HEAD, SPOUSE)),
     (0.03, 36, 62, (HEAD, CHILD)),
     (0.03, 40, 60, (HEAD, PARENT)),
@@ -40,6 +40,7 @@ _PATTERNS: tuple[tuple[float, int, int, tuple[int, ...]], ...] = (
     (0.06, 32, 52, (HEAD, SPOUSE, CHILD, CHILD, PARENT)),
     (0.02, 34, 52, (HEAD, SPOUSE, CHILD, CHILD, PARENT, PARENT)),
 )
+_OLD = 85
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,9 @@ def _draw_pattern(
     """Return household, position, relation, age in months and sex of one pattern's members, stacked."""
     _, youngest, oldest, relations = pattern
     n = len(rows)
-    head = rng.uniform(youngest * 12, oldest * 12, n)
+    # The very old are few, as they are where deaths have thinned them for long.
+    place = rng.beta(1.4, 1.8, n) if oldest > _OLD else rng.random(n)
+    head = 12 * (youngest + (oldest - youngest) * place)
     head_male = rng.random(n) < (0.9 if SPOUSE in relations else 0.65)
     parts, children, parents = [], 0, 0
     for position, relation in enumerate(relations):

@@ -111,7 +111,7 @@ class DemographyConfig(Group):
         Chance that the next job of somebody who works away is near home.
     """
 
-    mortality: NotNegative = 0.75
+    mortality: NotNegative = 0.68
     birth_rate: Share = 0.16
     leave_rate: Share = 0.09
     join_rate: Share = 0.1

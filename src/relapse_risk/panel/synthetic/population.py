@@ -35,7 +35,7 @@ SCHOOLING, INSURANCE, HOUSING, WATER = range(4)
 OUTCOMES = ("schooling", "medical_insurance", "housing", "water")
 SLOTS = 2
 POST_MONTHLY_YUAN = 900.0
-PENSION_AGE, PENSION_YUAN = 60, 1900.0
+PENSION_AGE, PENSION_YUAN = 60, 2400.0
 # Wages near home against those away, and who works near home though used to going away.
 HOME_WAGE, _BACK_SHARE = 0.72, 0.3
 _GROWN_AGE = 22
@@ -260,11 +260,11 @@ def _draw_other_income(
     elders = members.count(members.age(start) >= PENSION_AGE, n)
     support = np.exp(rng.normal(0, 0.5, n))
     return {
-        "property": np.exp(rng.normal(np.log(350.0), 0.8, n)) + 250 * (labour_n == 0),
+        "property": np.exp(rng.normal(np.log(550.0), 0.8, n)) + 250 * (labour_n == 0),
         "dividend": is_lifted * np.exp(rng.normal(np.log(450.0), 0.5, n)),
         "pension": elders * PENSION_YUAN + (rng.random(n) < 0.02) * (elders > 0) * 16000.0,
-        "subsidy": 110 * arable_mu + is_lifted * 500,
-        "family": support * (700 * n_person + elders * np.where(labour_n == 0, 5200, 2200)),
+        "subsidy": 180 * arable_mu + is_lifted * 800,
+        "family": support * (1700 * n_person + elders * np.where(labour_n == 0, 5200, 2200)),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.panel.synthetic.members import LOST, NO_LABOUR
+from relapse_risk.panel.synthetic.members import PLAIN, SKILLED
 from relapse_risk.panel.synthetic.scene import (
     NO_DAY,
     Ints,
@@ -39,6 +39,8 @@ _CAUSES = {
 }
 _GUARANTEE_CAUSES = ("因学", "因病", "因安全住房", "因安全饮水")
 _CAUSE_MONTHS = 9
+_BURDENING_GRADES = (1, 2, 3)
+_DEPENDANTS_OF_ONE, _COMPULSORY_UNTIL = 3, 16
 _ENROLLED_SHARE = 0.95
 
 
@@ -167,16 +169,21 @@ def _remember(recent: dict[int, list[tuple[int, str]]], scene: Scene, month: int
 
 
 def _causes(noted: list[tuple[int, str]], scene: Scene, household: int, month: int) -> str:
-    p = scene.population
+    """Return the risk types an inclusion names: what happened lately, and what has burdened it for long."""
+    members = scene.population.members
     causes = {cause for when, cause in noted if month - when <= _CAUSE_MONTHS}
-    rows = np.arange(*np.searchsorted(p.members.household, [household, household + 1]))
-    rows = rows[p.members.is_core[rows]]
-    if np.isin(p.members.disability[rows], (1, 2)).any():
+    rows = np.arange(*np.searchsorted(members.household, [household, household + 1]))
+    rows = rows[members.is_core[rows]]
+    if np.isin(members.disability[rows], _BURDENING_GRADES).any():
         causes.add(RISK_TYPES[_DISABLED])
-    elif not causes and p.members.has_chronic[rows].any():
-        causes.add(RISK_TYPES[0])
-    if np.isin(p.members.labour[rows], (LOST, NO_LABOUR)).all():
+    able = int(np.isin(members.labour[rows], (SKILLED, PLAIN)).sum())
+    if able == 0 or len(rows) - able >= _DEPENDANTS_OF_ONE * able:
         causes.add(RISK_TYPES[_LABOUR_SHORT])
+    age = members.age(month)[rows]
+    if not causes and ((age >= _COMPULSORY_UNTIL) & (age < members.ends_school[rows])).any():
+        causes.add(_GUARANTEE_CAUSES[0])
+    if not causes and members.has_chronic[rows].any():
+        causes.add(RISK_TYPES[0])
     return "、".join(name for name in RISK_TYPES if name in (causes or {RISK_TYPES[_OTHER]}))
 
 

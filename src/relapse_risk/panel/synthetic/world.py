@@ -22,13 +22,14 @@ from relapse_risk.windows import month_index
 # Share of a year's produce sold in each month: grain, fruit, livestock and small trade.
 _PRODUCE_SEASON = np.array(
     [
-        [6, 5, 5, 3, 3, 22, 6, 3, 13, 20, 7, 7],
-        [9, 7, 5, 3, 3, 4, 8, 13, 16, 16, 9, 7],
-        [12, 6, 6, 7, 7, 8, 8, 8, 9, 9, 9, 11],
+        [8, 8, 7, 3, 3, 19, 6, 3, 12, 17, 7, 7],
+        [11, 9, 7, 3, 3, 4, 7, 12, 14, 15, 8, 7],
+        [14, 8, 7, 7, 7, 7, 7, 8, 8, 8, 8, 11],
     ],
     dtype=np.float32,
 ) / np.float32(100)
-_WAGE_SEASON = (1.1, 0.75, 1, 1, 1, 0.95, 1, 1, 1, 1, 1, 1)
+# Much of a year's pay is settled before the Spring Festival.
+_WAGE_SEASON = (1.75, 0.95, 0.9, 0.9, 0.9, 0.85, 0.9, 0.9, 0.9, 0.9, 0.9, 1.05)
 # Schooling fails when a term starts, insurance when premiums fall due, water in frost and drought.
 _GUARANTEE_SEASON = {
     SCHOOLING: (0, 0, 3, 1, 0, 0, 0, 0, 6, 2, 0, 0),
