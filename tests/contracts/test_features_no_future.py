@@ -32,8 +32,11 @@ def leaking(before: FeatureMatrix, after: FeatureMatrix) -> list[str]:
 @pytest.mark.parametrize("day", RANDOM_DAYS, ids=str)
 def test_no_feature_changes_with_what_is_recorded_after_a_random_date(panel: Panel, day: date) -> None:
     """Reports and events of before the day that are recorded after it count as the future, too."""
-    late = panel.tables["observation"].filter(recorded_on_after(day))
-    assert late.height > 0, "the reporting delay must hide something"
+    late = sum(
+        panel.tables[name].filter((pl.col(happened) <= day) & (pl.col("recorded_on") > day)).height
+        for name, happened in (("observation", "period_end"), ("event", "event_date"))
+    )
+    assert late > 0, "the reporting delay must hide something"
     before = build_features(panel, [day])
     for alter in (dropped, all_at_once):
         assert leaking(before, build_features(alter(panel, day), [day])) == []
@@ -60,7 +63,3 @@ def test_a_feature_that_reads_the_future_fails_by_name(panel: Panel, as_of: date
         return replace(honest, values=values)
 
     assert leaking(cheating(panel), cheating(dropped(panel, as_of))) == [cheat]
-
-
-def recorded_on_after(day: date) -> pl.Expr:
-    return (pl.col("period_end") <= day) & (pl.col("recorded_on") > day)

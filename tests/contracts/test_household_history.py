@@ -28,6 +28,9 @@ def recode(panel: Panel, *, departments_follow: bool) -> Panel:
     renamed = pl.concat_str(pl.lit(PREFIX), "household_id")
     tables = {}
     for name, frame in panel.tables.items():
+        if name == "household":  # a row under the new code does not go on naming whom the old one followed
+            kept = pl.when(~later).then("predecessor_id")
+            frame = frame.with_columns(kept.alias("predecessor_id"))
         if "household_id" in frame.columns and (departments_follow or name == "household"):
             frame = frame.with_columns(
                 pl.when(later).then(renamed).otherwise("household_id").alias("household_id")

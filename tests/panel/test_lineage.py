@@ -314,7 +314,7 @@ def test_a_blank_does_not_undo_a_link_and_another_word_does() -> None:
 def test_nobody_follows_anybody() -> None:
     """Then the tables are what they were, and nothing is computed."""
     panel = Panel({"household": frame("household", household("A"), household("B"))})
-    assert not panel._has_kin
+    assert panel._kin.is_empty()
     known = panel.known_at(JULY)
     assert known.heirs is None
     assert known.followed(pl.Series(["B", "A"])).rows() == [("B", "B"), ("A", "A")]

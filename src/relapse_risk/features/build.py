@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from itertools import groupby
 
 import numpy as np
 import polars as pl
@@ -16,9 +15,8 @@ from relapse_risk.features.evaluate import Decoded, Evaluation, Plan
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
-from relapse_risk.features.periods import PeriodResults
 from relapse_risk.features.spec import FeatureSet
-from relapse_risk.panel.panel import KnownPanel, Panel
+from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.tables import TABLES
 from relapse_risk.thresholds import Threshold, ThresholdTable
 
@@ -84,16 +82,13 @@ def build_features(
     wanted = every if features is None else features
     chosen = None if households is None else pl.Series(sorted(set(households)), dtype=pl.String)
     plan, formula_of = _planned(wanted, every)
-    known = [panel.known_at(day) for day in sorted(set(as_of_dates))]
-    dated: list[Evaluation] = []
-    periods: list[PeriodResults] = []
-    for decoded, of_history in _by_history(known):
-        then = [
-            Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded, areas)
-            for each in of_history
-        ]
-        dated += then
-        periods += decoded.periods.compute(plan.period_nodes, [each.moment for each in then])
+    known = panel.known_at_each(as_of_dates)
+    decoded = Decoded(known[0].histories)
+    dated = [
+        Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded, areas)
+        for each in known
+    ]
+    periods = decoded.periods.compute(plan.period_nodes, [each.moment for each in dated])
     rows = [_positions(each, chosen) for each in dated]
     ends = np.cumsum([len(each) for each in rows])
     values = np.empty((int(ends[-1]), len(wanted)), order="F")
@@ -110,22 +105,11 @@ def first_pass(panel: Panel, as_of_dates: Sequence[date], features: FeatureSet |
     """Return what other partitions of the same counties have to know of this one; see ``areas.py``."""
     every = features_for(panel)
     plan, formula_of = _planned(every if features is None else features, every)
-    known = [panel.known_at(day) for day in as_of_dates]
+    known = panel.known_at_each(as_of_dates)
+    decoded = Decoded(known[0].histories)
     return pl.concat(
-        Evaluation(each, each.thresholds(), formula_of, decoded).first_pass(plan)
-        for decoded, of_history in _by_history(known)
-        for each in of_history
+        Evaluation(each, each.thresholds(), formula_of, decoded).first_pass(plan) for each in known
     )
-
-
-def _by_history(known: Sequence[KnownPanel]) -> Iterator[tuple[Decoded, list[KnownPanel]]]:
-    """Yield dates that share one history, decoded once.
-
-    All of them do, but for those on which households go on under other identifiers.
-    """
-    for _, group in groupby(known, key=lambda each: id(each.histories)):
-        of_history = list(group)
-        yield Decoded(of_history[0].histories), of_history
 
 
 def first_pass_reads(features: FeatureSet) -> dict[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
 
@@ -76,10 +77,23 @@ class History:
         return self.frame[self._by_record[mask[self._by_record]]]
 
 
-class Settled(History):
-    """The rows that stand on one day already; two of one key are no versions of each other."""
+class DatedHistory(History):
+    """Rows that came as they are, and beside them rows made for single days, which stand on their day only.
 
-    @cached_property
-    def superseded(self) -> Days:
-        """A day that never comes."""
-        return np.full(self.frame.height, _NEVER, dtype=np.int32)
+    Parameters
+    ----------
+    history : History
+        Every version of every row.
+    is_kept : ndarray of bool, shape (n_rows,)
+        Which of its rows stand as they came.
+    made : mapping of date to polars.DataFrame
+        The rows made for each day; two of one key are no versions of each other.
+    """
+
+    def __init__(
+        self, history: History, is_kept: NDArray[np.bool_], made: Mapping[date, pl.DataFrame]
+    ) -> None:
+        self.frame = pl.concat([history.frame.filter(pl.Series(is_kept)), *made.values()])
+        days = [np.full(frame.height, day_number(day), dtype=np.int32) for day, frame in made.items()]
+        self.recorded = np.concatenate([history.recorded[is_kept], *days])
+        self.superseded = np.concatenate([history.superseded[is_kept], *(day + 1 for day in days)])

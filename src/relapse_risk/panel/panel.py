@@ -6,7 +6,7 @@ Nothing but :meth:`Panel.known_at` filters by date: a feature, rule, cohort or l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ContractError
 from relapse_risk.notebook import html_card
-from relapse_risk.panel.history import History, Settled, day_number
-from relapse_risk.panel.lineage import PREDECESSOR, Lineage, find_lineage, follow
+from relapse_risk.panel.history import DatedHistory, History, day_number
+from relapse_risk.panel.lineage import ID, PREDECESSOR, Lineage, find_lineage, follow, kin_of
 from relapse_risk.panel.partition import Partition
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.thresholds import EVERYWHERE, Threshold, ThresholdTable
@@ -85,50 +85,93 @@ class Panel:
         ContractError
             RR302 where no household was known by then.
         """
-        residence = self.partition if residents_only else None
-        lineage = self._lineage(as_of_date)
-        histories = self._histories if lineage is None else self._followed(as_of_date, lineage)
-        heirs = None if lineage is None else lineage.heirs
-        known = KnownPanel(as_of_date, histories, self.extra_columns, self.thresholds, residence, heirs)
-        if not known.has("household") or not known.stands("household").any():
-            first = self.first_recorded_on
-            raise ContractError(
-                "RR302",
-                f"as-of date {as_of_date}",
-                "no household was known on that day",
-                f"a date on or after {first}, when the first household was recorded"
-                if first
-                else "a store with households",
-                "Choose a later date, or ingest the household table",
-                zh=f"截至 {as_of_date} 没有任何家庭记录，请选择更晚的日期或先导入家庭表。",
-            )
-        return known
+        return self.known_at_each((as_of_date,), residents_only=residents_only)[0]
 
-    @cached_property
-    def _has_kin(self) -> bool:
-        """Whether any household ever named a predecessor."""
-        households = self.tables.get("household")
-        return (
-            households is not None
-            and PREDECESSOR in households.columns
-            and households[PREDECESSOR].null_count() < households.height
+    def known_at_each(self, as_of_dates: Sequence[date], *, residents_only: bool = True) -> list[KnownPanel]:
+        """Return what was known on each of several days; all of them share one history, to be decoded once.
+
+        Parameters and errors are those of :meth:`known_at`.
+        """
+        dates = sorted(set(as_of_dates))
+        residence = self.partition if residents_only else None
+        lineages = {day: lineage for day in dates if (lineage := self._lineage(day)) is not None}
+        histories = self._followed(lineages, dates) if lineages else self._histories
+        found = []
+        for day in dates:
+            heirs = lineages[day].heirs if day in lineages else None
+            known = KnownPanel(day, histories, self.extra_columns, self.thresholds, residence, heirs)
+            if not known.has("household") or not known.stands("household").any():
+                raise self._nobody_known(day)
+            found.append(known)
+        return found
+
+    def _nobody_known(self, day: date) -> ContractError:
+        first = self.first_recorded_on
+        return ContractError(
+            "RR302",
+            f"as-of date {day}",
+            "no household was known on that day",
+            f"a date on or after {first}, when the first household was recorded"
+            if first
+            else "a store with households",
+            "Choose a later date, or ingest the household table",
+            zh=f"截至 {day} 没有任何家庭记录，请选择更晚的日期或先导入家庭表。",
         )
 
+    @cached_property
+    def _kin(self) -> pl.Series:
+        """Identifiers of all households that ever followed or were followed by another."""
+        households = self.tables.get("household")
+        if households is None:
+            return pl.Series(ID, [], pl.String)
+        pairs = kin_of(households)
+        return pl.concat([pairs[ID], pairs[PREDECESSOR]]).unique()
+
+    @cached_property
+    def _of_kin(self) -> dict[str, NDArray[np.bool_]]:
+        """Which rows of each table concern a household among ``_kin``; only these go on under others."""
+        ids = self._kin.implode()
+        return {
+            name: history.frame[ID].is_in(ids).to_numpy()
+            for name, history in self._histories.items()
+            if ID in history.frame.columns
+        }
+
+    @cached_property
+    def _persons_of_kin(self) -> NDArray[np.bool_]:
+        """Which rows of the member table are of persons who ever lived in such a household."""
+        frame = self._histories["member"].frame
+        persons = frame["member_id"].filter(pl.Series(self._of_kin["member"])).unique()
+        return frame["member_id"].is_in(persons.implode()).to_numpy()
+
     def _lineage(self, as_of_date: date) -> Lineage | None:
-        if not self._has_kin:
+        if self._kin.is_empty():
             return None
         on = day_number(as_of_date)
-        known = {
-            name: history.rows(history.recorded <= on)
-            for name in ("household", "member")
-            if (history := self._histories.get(name)) is not None
-        }
-        return find_lineage(known["household"], known.get("member"))
+        household, member = self._histories["household"], self._histories.get("member")
+        versions = household.rows((household.recorded <= on) & self._of_kin["household"])
+        persons = None if member is None else member.rows((member.recorded <= on) & self._persons_of_kin)
+        return find_lineage(versions, persons)
 
-    def _followed(self, as_of_date: date, lineage: Lineage) -> dict[str, History]:
-        tables = {name: history.rows(history.stands(as_of_date)) for name, history in self._histories.items()}
-        followed = follow(tables, lineage)
-        return {name: Settled(frame, TABLE_BY_NAME[name]) for name, frame in followed.items()}
+    def _followed(self, lineages: Mapping[date, Lineage], dates: Sequence[date]) -> dict[str, History]:
+        """Return histories in which rows of kin stand, day by day, under the household that has them then."""
+        made: dict[str, dict[date, pl.DataFrame]] = {name: {} for name in self._of_kin}
+        for day in dates:
+            tables = {
+                name: self._histories[name].rows(
+                    self._histories[name].stands(day)
+                    & (self._persons_of_kin if name == "member" else self._of_kin[name])
+                )
+                for name in self._of_kin
+            }
+            followed = follow(tables, lineages[day]) if day in lineages else tables
+            ids = self._kin.implode()
+            for name, frame in followed.items():
+                made[name][day] = frame.filter(pl.col(ID).is_in(ids))
+        dated: dict[str, History] = dict(self._histories)
+        for name, of_kin in self._of_kin.items():
+            dated[name] = DatedHistory(self._histories[name], ~of_kin, made[name])
+        return dated
 
     @property
     def first_recorded_on(self) -> date | None:
