@@ -14,6 +14,7 @@ from relapse_risk.config import Experiment, load
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.backtest import BacktestResult
 from relapse_risk.evaluation.records import Record
+from relapse_risk.outputs.backtest_page import write_backtest
 from relapse_risk.outputs.visit_list import ListSettings, VisitList
 from relapse_risk.panel.ingest import IngestReport, ingest
 from relapse_risk.pipeline import Trained, backtest, open_store, train_and_track
@@ -109,7 +110,7 @@ def run_demo(households: int, seed: int, out: Path) -> DemoResult:
         f"backtest on {len(judged_on)} dates, 12 months forward → {out / 'outputs' / 'backtest'}",
         lambda show: backtest(panel, experiment, exports / "truth", show),
     )
-    judged.write(out / "outputs" / "backtest")
+    write_backtest(judged, out / "outputs" / "backtest")
     trained = step(
         f"train, calibrate, log to MLflow → {models}",
         lambda show: train_and_track(

@@ -133,6 +133,7 @@ def backtest(
 
     Example: relapse-risk backtest --store data/store --out outputs/backtest
     """
+    from relapse_risk.outputs.backtest_page import write_backtest
     from relapse_risk.pipeline import backtest as run
     from relapse_risk.pipeline import open_store
 
@@ -141,7 +142,7 @@ def backtest(
             result = run(
                 open_store(store_of(store), thresholds_of_project()), experiment_of(experiment), truth, show
             )
-        result.write(out)
+        write_backtest(result, out, open_project().language)
         print_backtest(result.pooled)
         for note in (*result.alarms, *result.notes):
             console().print(f"! {note}", markup=False)

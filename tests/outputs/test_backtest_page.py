@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+
+from relapse_risk.config import Experiment
+from relapse_risk.evaluation.notices import Notice
+from relapse_risk.outputs.backtest_page import backtest_html, backtest_pictures
+from relapse_risk.vocabulary import Bilingual
+
+
+def a_result():
+    experiment = Experiment.model_validate({"name": "toy", "evaluation": {"capacities": [0.05, 0.1]}})
+    pooled = [
+        {
+            "policy": policy,
+            "origin": "all",
+            "capacity": capacity,
+            "n": 100,
+            "events": 9,
+            "recall_at_capacity": capacity * 4,
+            "is_too_few_clusters": False,
+            "found_over_rules": 1.0,
+            "found_over_rules_low": -1.0,
+            "found_over_rules_high": 2.0,
+            "found_over_logistic": 0.5,
+            "found_over_logistic_low": None,
+            "found_over_logistic_high": None,
+        }
+        for policy in ("rules", "logistic", "model", "rules+model")
+        for capacity in (0.05, 0.1)
+    ]
+    groups = pl.DataFrame(
+        [
+            {
+                "policy": policy,
+                "capacity": 0.05,
+                "group": group,
+                "zh": zh,
+                "en": group,
+                "n": 50.0,
+                "events": 9.0,
+            }
+            | {
+                f"{name}{end}": value
+                for name in ("selection_rate", "precision", "recall")
+                for end, value in (("", 0.4), ("_low", 0.2), ("_high", 0.6), ("_is_too_few", group == "few"))
+            }
+            for policy in ("rules", "model", "rules+model")
+            for group, zh in (("all", "全部"), ("few", "少数<b>"))
+        ]
+    )
+    bins = np.linspace(0.05, 0.5, 5)
+    crosstab = {"feature": ["a"], "zh": ["收入"], "en": ["income"], "listed": [1.0], "rest": [2.0]}
+    return SimpleNamespace(
+        experiment=experiment,
+        pooled=pooled,
+        reliability=pl.DataFrame({"policy": "model", "predicted": bins, "observed": bins, "n": 20}),
+        groups=groups,
+        crosstab=pl.DataFrame(
+            {**crosstab, "found": [1.0], "missed": [None], "listed_against_rest": [-1.0]},
+            schema_overrides={"missed": pl.Float64},
+        ),
+        selection=pl.DataFrame({"capacity": [0.05], "rule": ["best_average"], "policy": ["model"]}),
+        missed=pl.DataFrame({"household_id": ["H1", "H2"]}),
+        alarm_notices=(Notice("RR503", Bilingual("过强", "too strong")),),
+        note_notices=(),
+    )
+
+
+def test_the_page_holds_pictures_groups_and_what_guards_found_and_no_household():
+    result = a_result()
+    pictures = backtest_pictures(result, "en")
+    assert list(pictures) == ["gain.svg", "reliability.svg", "groups.svg"]
+    for language, few in (("en", "too few to judge"), ("zh", "不足以判断")):
+        page = backtest_html(result, pictures, language)
+        assert page.count("<svg") == 3
+        assert few in page
+        assert "RR503" in page
+        assert "H1" not in page
+        assert "少数<b>" not in page
+
+
+def test_the_same_result_gives_the_same_pictures():
+    assert backtest_pictures(a_result(), "en") == backtest_pictures(a_result(), "en")
