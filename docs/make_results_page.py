@@ -55,7 +55,7 @@ def distance_section(work: Path) -> list[str]:
     lines = [
         "## (a) `hebei_like`: how much of the way from the rules to the oracle",
         "",
-        f"{len(facts['seeds'])} counties a size (seeds {', '.join(map(str, facts['seeds']))}, used for nothing else), "
+        f"{len(facts['seeds'])} counties (seeds {', '.join(map(str, facts['seeds']))}, used for nothing else), "
         f"72 months, judged on {' and '.join(facts['origins'])}, 5% of the households that are at risk and not in "
         f"tier 红. Scenario file sha256 `{facts['scenario_sha256']}`. Lists are compared by the summed true risk of "
         "those visited; intervals resample villages, all counties together.",
@@ -64,12 +64,8 @@ def distance_section(work: Path) -> list[str]:
         f"the panel shows, approximated by a blend trained on {facts['forecast_households']:,} households of other "
         f"counties ({facts['forecast_rows']['rows']:,} rows, {facts['forecast_rows']['events']:,} events).",
     ]
-    for size in facts["sizes"]:
-        files = [work / f"distance-{size}-{seed}.parquet" for seed in facts["seeds"]]
-        known = [pl.read_parquet(file) for file in files if file.exists()]
-        if known:
-            lines += _distance_of(size, pl.concat(known))
-    return lines
+    files = [work / f"distance-{seed}.parquet" for seed in facts["seeds"]]
+    return lines + _distance_of(facts["households"], pl.concat([pl.read_parquet(file) for file in files]))
 
 
 def _distance_of(size: int, rows: pl.DataFrame) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -14,12 +13,12 @@ import polars as pl
 from relapse_risk.evaluation.result import BacktestResult
 from relapse_risk.evaluation.summary import NAMES, comparison_sentences
 from relapse_risk.files import write_together
-from relapse_risk.outputs.chart import chart
+from relapse_risk.outputs.chart import chart, svg_bytes
 from relapse_risk.outputs.plots import plot_gain, plot_reliability
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from relapse_risk.outputs.chart import Chart
 
 PAGE_FILE = "report.html"
 _COLOURS = {"rules": "#e69f00", "model": "#0072b2", "rules+model": "#c0392b"}
@@ -30,7 +29,7 @@ padding:.2rem .7rem;text-align:right}td:first-child,th:first-child{text-align:le
 svg{max-width:100%;height:auto}.pictures{display:flex;flex-wrap:wrap;gap:1rem}"""
 
 
-def plot_groups(groups: pl.DataFrame, capacity: float, language: Language = "zh") -> Figure:
+def plot_groups(groups: pl.DataFrame, capacity: float, language: Language = "zh") -> Chart:
     """Return the share of relapses that lists find in every group, with 95% intervals.
 
     Parameters
@@ -43,7 +42,7 @@ def plot_groups(groups: pl.DataFrame, capacity: float, language: Language = "zh"
 
     Returns
     -------
-    Figure
+    Chart
         One row a group; pale marks are too few to judge.
     """
     known = groups.filter((pl.col("capacity") == capacity) & pl.col("recall").is_not_null())
@@ -69,7 +68,7 @@ def plot_groups(groups: pl.DataFrame, capacity: float, language: Language = "zh"
             letters.text(Bilingual("查全率（括号内为返贫户次）", "recall (relapses in brackets)"))
         )
         axes.set_title(letters.text(Bilingual("各类家庭中名单发现的比例", "What lists find, by group")))
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
@@ -77,9 +76,9 @@ def backtest_pictures(result: BacktestResult, language: Language = "zh") -> dict
     """Return ``gain.svg``, ``reliability.svg`` and ``groups.svg``, the same bytes for the same result."""
     reliability = result.reliability.filter(policy="model")
     return {
-        "gain.svg": _svg(plot_gain(result.pooled, language)),
-        "reliability.svg": _svg(plot_reliability(reliability, language)),
-        "groups.svg": _svg(plot_groups(result.groups, _shown_capacity(result), language)),
+        "gain.svg": svg_bytes(plot_gain(result.pooled, language)),
+        "reliability.svg": svg_bytes(plot_reliability(reliability, language)),
+        "groups.svg": svg_bytes(plot_groups(result.groups, _shown_capacity(result), language)),
     }
 
 
@@ -175,12 +174,3 @@ def _cell(value: object) -> str:
 
 def _in(language: Language) -> Callable[[str, str], str]:
     return lambda zh, en: zh if language == "zh" else en
-
-
-def _svg(figure: Figure) -> bytes:
-    import matplotlib as mpl
-
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "relapse-risk"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()

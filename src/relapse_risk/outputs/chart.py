@@ -169,3 +169,11 @@ def chart(
         # Ticks are made when a chart is drawn, when these settings no longer hold.
         axes.tick_params(labelfontfamily=list(letters.families))
         yield figure, axes, letters
+
+
+def svg_bytes(figure: Figure) -> bytes:
+    """Return a figure as SVG: the same bytes for the same figure, without the day it was drawn."""
+    buffer = BytesIO()
+    with rc_context({"svg.hashsalt": "relapse-risk"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

@@ -32,6 +32,7 @@ _POLICIES: dict[str, tuple[Bilingual, str, str]] = {
     "oracle": (Bilingual("真实风险（上限）", "true hazard (upper limit)"), "#000000", ":"),
     "rules+model": (Bilingual("规则＋模型", "rules and model"), "#c0392b", "-"),
     "rules": (Bilingual("规则", "rules"), "#e69f00", "-"),
+    "rules_random_fill": (Bilingual("规则（余额随机）", "rules, spare visits at random"), "#e69f00", ":"),
     "model": (Bilingual("模型", "model"), "#0072b2", "-"),
     "logistic": (Bilingual("逻辑回归", "logistic regression"), "#56b4e9", "--"),
     "scorecard": (Bilingual("计分卡", "scorecard"), "#009e73", "--"),
