@@ -228,13 +228,14 @@ class ModelConfig(_Strict):
 
     Attributes
     ----------
-    kind : {"hazard", "logistic", "blend", "best_indicator"}
-        ``blend`` averages the log-odds of ``hazard`` and ``logistic``.
+    kind : {"hazard", "logistic", "blend", "best_indicator", "scorecard"}
+        ``blend`` averages the log-odds of ``hazard`` and ``logistic``; ``scorecard`` is a page of whole
+        points.
     intervals_months : tuple of int
         Ends of the hazard's intervals; the last is the horizon.
     """
 
-    kind: Literal["hazard", "logistic", "blend", "best_indicator"] = "hazard"
+    kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard"] = "hazard"
     intervals_months: tuple[int, ...] = (3, 6, 12)
     n_estimators: int = Field(default=150, ge=1)
     learning_rate: float = Field(default=0.05, gt=0)
@@ -247,6 +248,7 @@ class ModelConfig(_Strict):
     is_monotone: bool = True
     logistic_c: float = Field(default=0.05, gt=0)
     blend_weight: float = Field(default=0.5, ge=0, le=1, description="share of the hazard model")
+    scorecard_items: int = Field(default=12, ge=1, le=12, description="most questions on the scorecard")
     seed: int = 0
 
     @field_validator("intervals_months")

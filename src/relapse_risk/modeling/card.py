@@ -24,6 +24,7 @@ _KINDS: dict[str, Bilingual] = {
     "logistic": Bilingual("离散时间样条逻辑回归", "discrete-time spline logistic regression"),
     "blend": Bilingual("风险率模型与逻辑回归的加权平均", "blend of boosted and logistic hazards"),
     "best_indicator": Bilingual("最佳单一指标", "best single indicator"),
+    "scorecard": Bilingual("积分评分卡", "points scorecard"),
 }
 _LABEL_KINDS = {
     "first_event": Bilingual("窗口期内首次发生", "the first event within the window"),

@@ -9,6 +9,7 @@ from relapse_risk.config import ModelConfig
 from relapse_risk.modeling.baselines import BestIndicator, Blend, LogisticHazard
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import Array
+from relapse_risk.modeling.scorecard import PointsScorecard
 
 
 class RiskEstimator(Protocol):
@@ -63,6 +64,13 @@ def make_estimator(
     if config.kind == "logistic":
         return logistic
     constraints = [0 if flag else int(d) for d, flag in zip(directions, is_categorical, strict=True)]
+    if config.kind == "scorecard":
+        return PointsScorecard(
+            intervals,
+            directions=tuple(constraints) if config.is_monotone else None,
+            categorical_features=categorical,
+            max_items=config.scorecard_items,
+        )
     hazard = HazardClassifier(
         intervals,
         monotone_constraints=tuple(constraints) if config.is_monotone else None,

@@ -34,6 +34,8 @@ from relapse_risk.modeling.card import render_card
 from relapse_risk.modeling.estimator import RiskEstimator, make_estimator
 from relapse_risk.modeling.intervals import risk_from_margins
 from relapse_risk.modeling.model import TrainedModel, fingerprints, match_features
+from relapse_risk.modeling.scorecard import PointsScorecard
+from relapse_risk.modeling.scorecard_page import PAGE_FILE, render_page
 
 MODEL_FILE, CARD_FILE, RELIABILITY_FILE = "model.json", "card.md", "reliability.csv"
 CHECKSUM_FILE = "checksums.json"
@@ -90,6 +92,7 @@ def save_model(
         MODEL_FILE: _as_text(_plain_model(model)),
         RELIABILITY_FILE: model.reliability.write_csv(),
         CARD_FILE: render_card(model, results),
+        **({PAGE_FILE: render_page(model)} if isinstance(model.estimator, PointsScorecard) else {}),
     }
     contents = {name: text.encode() for name, text in texts.items()}
     contents[CHECKSUM_FILE] = _as_text(
