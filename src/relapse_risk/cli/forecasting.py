@@ -40,7 +40,7 @@ def forecast(
     line: Annotated[
         float | None, typer.Option(min=1, help="A what-if line, yuan per person and year.")
     ] = None,
-    draws: Annotated[int, typer.Option(min=200, help="Sample paths.")] = 1000,
+    draws: Annotated[int, typer.Option(min=200, help="Sample paths.")] = 500,
     seed: Annotated[int, typer.Option(help="Same seed, same forecast.")] = 0,
     lang: Annotated[str | None, typer.Option("--lang", help="zh or en; the project's if absent.")] = None,
 ) -> None:

@@ -74,8 +74,10 @@ def sample_paths(mean: Array, spread: Spread, county_code: str, draws: int, seed
     return paths
 
 
-def sum_groups(paths: NDArray[Any], group: NDArray[np.int64], n_groups: int) -> NDArray[np.int64]:
+def sum_groups(paths: NDArray[Any], group: NDArray[np.int64], n_groups: int) -> NDArray[Any]:
     """Return paths summed over villages of each group, shape ``(draws, n_groups, steps)``."""
+    if np.array_equal(group, np.arange(n_groups)):
+        return paths
     found = np.zeros((paths.shape[0], n_groups, paths.shape[2]), dtype=np.int64)
     order = np.argsort(group, kind="stable")
     used, starts = np.unique(group[order], return_index=True)

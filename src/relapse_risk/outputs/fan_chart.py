@@ -35,8 +35,11 @@ def fan_chart(observed: pl.DataFrame, forecast: pl.DataFrame, place: str, langua
     """
     from relapse_risk.outputs.chart import chart
 
-    seen = observed.sort("month").tail(_SEEN_MONTHS)
-    ahead = forecast.filter(pl.col("month").is_not_null()).sort("month")
+    # Where reports come quarterly, the months between them have no cases to show.
+    busy = observed.filter(pl.col("relapses") > 0)["month"].dt.month().unique()
+    is_busy = pl.col("month").dt.month().is_in(busy.implode()) if len(busy) else pl.lit(value=True)
+    seen = observed.sort("month").tail(_SEEN_MONTHS).filter(is_busy)
+    ahead = forecast.filter(pl.col("month").is_not_null() & is_busy).sort("month")
     with chart(language, 8.0, 3.6) as (figure, axes, letters):
         days = ahead["month"].to_list()
         for share, alpha in _SHADES.items():

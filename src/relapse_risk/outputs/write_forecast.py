@@ -8,6 +8,7 @@ import polars as pl
 
 from relapse_risk.forecast.area import PROVINCE, CaseloadForecast
 from relapse_risk.forecast.caseload import BOUND_COLUMNS, INTERVALS
+from relapse_risk.outputs.files import csv_bytes
 from relapse_risk.outputs.suppress import Cell, Sum, suppress
 from relapse_risk.outputs.tables import WITHHELD_MARK, ResultTable, table_files
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
@@ -198,11 +199,17 @@ def forecast_files(
 
     ranked = ranking(forecast, monitors)
     tables = forecast_tables(forecast, language)
-    tables += [
+    # A province's villages by month are more rows than a sheet has: their tables are CSV only.
+    whole = pl.col("month").is_null() | ~pl.col("level").is_in(["township", "village"])
+    shown = replace(forecast, table=forecast.table.filter(whole & (pl.col("level") != "village")))
+    in_workbook = [
+        *forecast_tables(shown, language),
         ResultTable(Bilingual("乡镇排序", "township_ranking"), ranked, HEADERS),
         ResultTable(LEAVING, leaving_table(ranked), HEADERS),
     ]
-    files = dict(table_files(TITLE, tables, forecast_note(forecast, language), language))
+    files = dict(table_files(TITLE, in_workbook, forecast_note(forecast, language), language))
+    for table in tables:
+        files[f"{table.name.text(language)}.csv"] = csv_bytes(table.labelled(language))
     wanted = (pl.col("quantity") == "relapses") & pl.col("level").is_in(["province", "county"])
     for (code,), rows in forecast.table.filter(wanted).group_by("code", maintain_order=True):
         is_whole = code == PROVINCE

@@ -1,0 +1,109 @@
+"""Judges forecasts against what came: CRPS, errors of the mean, and how often intervals hold the count."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from relapse_risk.forecast.caseload import INTERVALS
+from relapse_risk.forecast.paths import Spread, sample_paths
+
+Array = NDArray[np.float64]
+
+
+def crps(paths: NDArray[np.int64], actual: Array) -> Array:
+    """Return the continuous ranked probability score of sample paths; lower is better.
+
+    Parameters
+    ----------
+    paths : ndarray, shape (draws, ...)
+    actual : ndarray, shape (...)
+
+    Notes
+    -----
+    Mean absolute error of the draws, less half their mean difference from each other, computed from the
+    sorted draws (Gneiting and Raftery 2007, doi:10.1198/016214506000001437).
+
+    Examples
+    --------
+    >>> crps(np.array([[1], [3]]), np.array([3.0])).tolist()
+    [0.5]
+    """
+    draws = len(paths)
+    ordered = np.sort(paths, axis=0).astype(np.float64)
+    weight = (2 * np.arange(1, draws + 1) - draws - 1).reshape(-1, *[1] * actual.ndim)
+    apart = (weight * ordered).sum(axis=0) / draws**2
+    score: Array = np.abs(ordered - actual).mean(axis=0) - apart
+    return score
+
+
+def randomised_pit(paths: NDArray[np.int64], actual: Array, rng: np.random.Generator) -> Array:
+    """Return the randomised probability integral transform; uniform where the forecast is right.
+
+    Notes
+    -----
+    For counts the value is drawn between the share of draws below the count and that up to it (Czado,
+    Gneiting and Held 2009, doi:10.1111/j.1541-0420.2009.01191.x).
+    """
+    below, up_to = (paths < actual).mean(axis=0), (paths <= actual).mean(axis=0)
+    pit: Array = below + rng.random(actual.shape) * (up_to - below)
+    return pit
+
+
+def naive_paths(mean: Array, draws: int, seed: int) -> NDArray[np.int32]:
+    """Return Poisson draws around a naive forecast, so that it can be scored as one with intervals.
+
+    The level has the spread that forecasts have before anything is known of their errors (15%).
+    """
+    return sample_paths(mean, Spread(0.15, 50.0, 50.0), "naive", draws, seed)
+
+
+def score_paths(
+    paths: NDArray[np.int64], actual: Array, scale: Array, rng: np.random.Generator
+) -> dict[str, float]:
+    """Return the scores of one origin and level, over its places and months.
+
+    Parameters
+    ----------
+    paths : ndarray, shape (draws, n_places, months)
+    actual : ndarray, shape (n_places, months)
+    scale : ndarray, shape (n_places,)
+        Mean absolute error of the seasonal naive forecast in each place's own history, for MASE.
+
+    Returns
+    -------
+    dict
+        crps, pinball (mean over the bounds of all intervals), wape, mase, and ``coverage{50,80,95}`` by
+        the randomised PIT.
+    """
+    mean = paths.mean(axis=0)
+    pit = randomised_pit(paths, actual, rng)
+    levels = [q for share in INTERVALS for q in ((100 - share) / 200, (100 + share) / 200)]
+    bounds = np.quantile(paths, levels, axis=0)
+    miss = actual - bounds
+    weights = np.array(levels).reshape(-1, 1, 1)
+    has_scale = scale > 0
+    errors = np.abs(mean - actual)
+    found = {
+        "crps": float(crps(paths, actual).mean()),
+        "pinball": float(np.maximum(weights * miss, (weights - 1) * miss).mean()),
+        "absolute_error": float(errors.sum()),
+        "cases": float(actual.sum()),
+        "mase": float((errors[has_scale].mean(axis=1) / scale[has_scale]).mean()) if has_scale.any() else 0.0,
+    }
+    for share in INTERVALS:
+        low, high = (100 - share) / 200, (100 + share) / 200
+        found[f"coverage{share}"] = float(((pit >= low) & (pit <= high)).mean())
+    return found
+
+
+def pooled(records: pl.DataFrame) -> pl.DataFrame:
+    """Return scores by scenario, level and forecast over all origins; WAPE is of the summed errors."""
+    keys = ["series", "level", "forecast"]
+    means = [name for name in records.columns if name.startswith(("crps", "pinball", "mase", "coverage"))]
+    return records.group_by(keys, maintain_order=True).agg(
+        pl.len().alias("origins"),
+        *(pl.col(name).mean() for name in means),
+        (pl.col("absolute_error").sum() / pl.col("cases").sum()).alias("wape"),
+    )
