@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import person_intervals
@@ -87,6 +90,20 @@ def test_it_has_scikit_learn_s_manners() -> None:
     assert copy.set_params(num_leaves=4).num_leaves == 4
     with pytest.raises(NotFittedError):
         copy.predict_risk(np.zeros((1, 1)))
+
+
+def test_it_works_in_a_pipeline_and_under_cross_validation(hazard_data) -> None:
+    values = hazard_data.values[:4000, :3]
+    y = np.column_stack([hazard_data.event_month, hazard_data.observed_months])[:4000]
+    steps = make_pipeline(StandardScaler(), HazardClassifier(**SMALL))
+    learnt = cross_val_score(steps, values, y, cv=2)
+    nothing = cross_val_score(steps, np.random.default_rng(0).permutation(values), y, cv=2)
+    assert (learnt > nothing).all()
+    probability = steps.fit(values, y).predict_proba(values)
+    assert probability.sum(axis=1) == pytest.approx(1.0)
+    scaled = StandardScaler().fit_transform(values)
+    same = HazardClassifier(**SMALL).fit(scaled, y[:, 0], y[:, 1])
+    assert np.array_equal(probability[:, 1], same.predict_risk(scaled)[:, -1])
 
 
 def test_features_without_any_value_do_no_harm() -> None:

@@ -97,7 +97,7 @@ reg_lambda
         self.seed = seed
         self.num_threads = num_threads
 
-    def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
+    def fit(self, X: Array, event_month: Array, observed_months: Array | None = None) -> Self:  # noqa: N803
         """Fit on rows with their time to the event and how far they were observed.
 
         Parameters
@@ -105,9 +105,12 @@ reg_lambda
         X : ndarray, shape (n, n_features)
             NaN where not known.
         event_month, observed_months : ndarray, shape (n,)
-            As in ``Labels``.
+            As in ``Labels``. Where scikit-learn splits the rows, both come as the two columns of ``y``,
+            ``event_month`` first.
         """
         lightgbm = _lightgbm()
+        if observed_months is None:
+            event_month, observed_months = np.asarray(event_month, dtype=np.float64).T
         is_at_risk, is_event = person_intervals(event_month, observed_months, self.intervals_months)
         interval, row = np.nonzero(is_at_risk.T)
         expanded = np.column_stack([np.asarray(X, dtype=np.float32)[row], interval.astype(np.float32)])
@@ -165,6 +168,26 @@ reg_lambda
     def predict_risk(self, X: Array) -> Array:  # noqa: N803
         """Return the probability of the event by the end of each interval; rising from left to right."""
         return risk_from_margins(self.hazard_margins(X))
+
+    def predict_proba(self, X: Array) -> Array:  # noqa: N803
+        """Return the probabilities of no event and of the event by the last horizon, shape ``(n, 2)``."""
+        risk = self.predict_risk(X)[:, -1]
+        return np.column_stack([1.0 - risk, risk])
+
+    def score(self, X: Array, y: Array) -> float:  # noqa: N803
+        """Return the mean log-likelihood of the person-intervals observed; higher is better.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n, n_features)
+        y : ndarray, shape (n, 2)
+            ``event_month`` and ``observed_months``.
+        """
+        event_month, observed_months = np.asarray(y, dtype=np.float64).T
+        is_at_risk, is_event = person_intervals(event_month, observed_months, self.intervals_months)
+        margins = self.hazard_margins(X)
+        likelihood = is_event * margins - np.logaddexp(0.0, margins)
+        return float(likelihood[is_at_risk].mean())
 
     def hazard_contributions(self, X: Array) -> Array:  # noqa: N803
         """Return what each feature adds to the log-odds of every interval's hazard.
