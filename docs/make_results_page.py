@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -348,6 +349,22 @@ def _difference(bootstrap: ClusterBootstrap, mine: Figure, other: Figure) -> str
 # --- the page -----------------------------------------------------------------------------------------
 
 
+def _warn_of_another_county(work: Path) -> list[str]:
+    """Return a warning where the scenario has changed since (a) to (c) were measured."""
+    facts = work / "distance.json"
+    if not facts.exists():
+        return []
+    measured = json.loads(facts.read_text(encoding="utf-8"))["scenario_sha256"]
+    now = hashlib.sha256((HERE.parent / "data" / "scenarios" / "hebei_like.toml").read_bytes()).hexdigest()
+    if measured == now:
+        return []
+    return [
+        f"**(a) to (c) were measured on an earlier version of the synthetic county** (`hebei_like.toml` of sha256 "
+        f"`{measured[:12]}`; the repository now holds `{now[:12]}`): they are to be measured again.",
+        "",
+    ]
+
+
 def page(work: Path) -> str:
     """Return the page; a part that was not measured says so."""
     lines = [
@@ -359,6 +376,7 @@ def page(work: Path) -> str:
         "ties are treated, stands in `evaluation/policies.py` and `evaluation/gain.py`.",
         "",
     ]
+    lines += _warn_of_another_county(work)
     parts: tuple[tuple[str, Callable[[Path], list[str]]], ...] = (
         ("distance.json", distance_section),
         ("no_signal-*.json", no_signal_section),

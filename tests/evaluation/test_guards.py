@@ -12,6 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from relapse_risk.errors import ConfigurationError, GuardError
+from relapse_risk.evaluation.backtest import run_backtest
 from relapse_risk.evaluation.guard_catalog import GUARDS, LABEL_LEVELS, guards_page
 from relapse_risk.evaluation.guards import (
     check_model,
@@ -26,7 +27,7 @@ from relapse_risk.evaluation.guards import (
 )
 from relapse_risk.features.build import build_features
 from relapse_risk.features.catalog import CATALOG
-from relapse_risk.pipeline import train
+from relapse_risk.pipeline import train, train_and_track
 
 DAY = date(2021, 6, 30)
 PAGE = Path(__file__).parents[2] / "docs" / "guards.md"
@@ -176,3 +177,24 @@ def test_the_best_single_indicator_is_found_in_hindsight(panel):
     judged = [(outcome, aucs), (nobody, single_indicator_aucs(matrix, features, nobody))]
     assert mean_single_aucs(judged)[1] == pytest.approx(1 - expected)
     assert len(mean_single_aucs(judged[1:])) == 0
+
+
+def test_a_guard_stops_training_unless_overridden_and_then_the_card_says_so(
+    panel, make_experiment, tmp_path, monkeypatch
+):
+    """A planted failure on the panel: no model is saved; overridden by name, the card tells of it."""
+    old = panel.tables["household"].with_columns(scheme_version=pl.lit("2021"))
+    new = old.with_columns(scheme_version=pl.lit("2026"), recorded_on=pl.lit(date(2022, 7, 1)))
+    both = replace(panel, tables={**panel.tables, "household": pl.concat([old, new])})
+    assert names(other_scheme_version(both, [DAY])) == ["G8"]
+    monkeypatch.setattr("relapse_risk.modeling.tracking.log_training", lambda *_, **__: "run")
+    experiment = make_experiment(origins={"dates": [str(DAY)]})
+    judged = run_backtest(both, experiment)
+    with pytest.raises(GuardError, match="RR508") as stopped:
+        train_and_track(both, experiment, tmp_path, "", judged=judged)
+    assert stopped.value.exit_code == 1
+    assert not list(tmp_path.rglob("model.json"))
+    trained = train_and_track(both, experiment, tmp_path, "", judged=judged, overrides=("G8",))
+    card = (trained.folder / "card.md").read_text(encoding="utf-8")
+    assert "RR508" in card
+    assert "2021" in card

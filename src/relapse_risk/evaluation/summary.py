@@ -106,6 +106,7 @@ def _section(result: BacktestResult, language: Language) -> str:
     lines += ["", _text(language, "## 直说", "## In plain words"), ""]
     lines += [f"- {sentence}" for sentence in comparison_sentences(pooled, language)]
     lines += [f"- {sentence}" for sentence in _calibration(result, language)]
+    lines += [f"- {sentence}" for sentence in _lead_times(pooled, language)]
     if first["is_too_few_clusters"]:
         lines.append(
             _text(
@@ -137,6 +138,33 @@ def _table(rows: list[Record], language: Language) -> list[str]:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _lead_times(pooled: list[Record], language: Language) -> list[str]:
+    """Return what rules, and rules and model, know of relapses beforehand, a sentence a capacity."""
+    at = {(record["policy"], record["capacity"]): record for record in pooled}
+    sentences = []
+    for capacity in dict.fromkeys(record["capacity"] for record in pooled):
+        rules, both = at["rules", capacity], at["rules+model", capacity]
+        figures = [
+            _number(one[name], 2)
+            for name in ("lead_90_days_share", "lead_days_mean")
+            for one in (rules, both)
+        ]
+        before = _number(both["listed_before_rule_hit_share"], 2)
+        shown = _capacity(capacity, language)
+        sentences.append(
+            _text(
+                language,
+                f"容量 {shown}：提前90天以上列入名单的返贫占比，规则 {figures[0]}，规则＋模型 {figures[1]}；"
+                f"平均提前天数（未列入计为0）{figures[2]} 和 {figures[3]}；"
+                f"规则＋模型在任何规则触发之前列入的占 {before}。",
+                f"Capacity {shown}: listed 90 days ahead or more: rules {figures[0]}, rules+model "
+                f"{figures[1]} of all relapses; days ahead on average, never listed as 0: "
+                f"{figures[2]} and {figures[3]}; listed by rules+model before any rule hit: {before}.",
+            )
+        )
+    return sentences
 
 
 def _calibration(result: BacktestResult, language: Language) -> list[str]:
