@@ -350,7 +350,7 @@ def _difference(bootstrap: ClusterBootstrap, mine: Figure, other: Figure) -> str
 
 
 def _warn_of_another_county(work: Path) -> list[str]:
-    """Return a warning where the scenario has changed since (a) to (c) were measured."""
+    """Return a warning where the scenario has changed since (a) and (b) were measured."""
     facts = work / "distance.json"
     if not facts.exists():
         return []
@@ -359,7 +359,7 @@ def _warn_of_another_county(work: Path) -> list[str]:
     if measured == now:
         return []
     return [
-        f"**(a) to (c) were measured on an earlier version of the synthetic county** (`hebei_like.toml` of sha256 "
+        f"**(a) and (b) were measured on an earlier version of the synthetic county** (`hebei_like.toml` of sha256 "
         f"`{measured[:12]}`; the repository now holds `{now[:12]}`): they are to be measured again.",
         "",
     ]
