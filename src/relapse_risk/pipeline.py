@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from relapse_risk.config import Experiment, load
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.backtest import BacktestResult, run_backtest, training_origins
@@ -30,7 +33,10 @@ from relapse_risk.panel.synthetic import Truth, read_truth
 from relapse_risk.scores import RiskScores
 from relapse_risk.terminal import Progress
 from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.tracked import tracked_metrics, tracked_pages
 from relapse_risk.windows import split_origins
+
+CONTRIBUTIONS_OF = 2_000
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,30 @@ def load_experiment(path: Path | str) -> Experiment:
     return load(Path(path), Experiment)
 
 
-def find_model(model: str | None, models: Path, name: str = "default") -> Path:
-    """Return a model directory: the one named, or the newest version in it or of ``models/name``.
+def find_model(model: str | None, models: Path, tracking_uri: str) -> Path:
+    """Return a model directory: that of the champion, or the one named, or the newest version in it.
+
+    Parameters
+    ----------
+    model : str or None
+        ``champion``, which is also meant where none is named, or a directory.
+    models : Path
+        Where model directories are.
+    tracking_uri : str
+        Where the registry is.
 
     Raises
     ------
     ConfigurationError
-        RR204 where there is none.
+        RR204 where no model is there; RR207 or RR208 where there is no champion, or not here.
+    ModelError
+        RR415 where the champion's directory holds another model.
     """
-    start = Path(model) if model else models / name
+    if model is None or model == "champion":
+        from relapse_risk.modeling.registry import champion_folder
+
+        return champion_folder(tracking_uri, models)
+    start = Path(model)
     if (start / "model.json").exists():
         return start
     versions = [p for p in start.iterdir() if p.name.isdecimal()] if start.is_dir() else []
@@ -189,8 +210,19 @@ def train_and_track(
             "experiment": sha256_of(experiment.model_dump(mode="json")),
         },
         tags={"overridden_guards": ",".join(notice.code for notice in overridden)},
+        metrics=tracked_metrics(result),
+        files=tracked_pages(result, _mean_contributions(panel, model, result)),
     )
     return Trained(model, folder, run_id, result)
+
+
+def _mean_contributions(panel: Panel, model: TrainedModel, result: BacktestResult) -> dict[str, float]:
+    """Return the mean absolute contribution of each feature, over households of the last date judged."""
+    newest = result.scores.filter(pl.col("as_of_date") == pl.col("as_of_date").max())
+    households = newest["household_id"].sort().head(CONTRIBUTIONS_OF).to_list()
+    day = newest["as_of_date"][0]
+    found = attribute(model, build_features(panel, [day], model.features, households=households))
+    return dict(zip(model.features.names, np.abs(found.values).mean(axis=0).tolist(), strict=True))
 
 
 def score(panel: Panel, model: TrainedModel, as_of_date: date) -> Scored:

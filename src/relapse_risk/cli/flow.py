@@ -159,7 +159,8 @@ def score(as_of: AsOf, out: Out, store: Store = None, model: ModelDir = None) ->
     from relapse_risk.runs import write_scores
 
     with errors_shown():
-        folder = find_model(model, open_project().models)
+        project = open_project()
+        folder = find_model(model, project.models, project.tracking_uri)
         with progress("score") as show:
             n = write_scores(
                 store_of(store), folder, as_of.date(), out, show, thresholds=thresholds_of_project()
@@ -174,7 +175,7 @@ def visit_list(
     out: Out,
     store: Store = None,
     model: Annotated[
-        str | None, typer.Option(help="Model directory, `none` for rules only; the newest if absent.")
+        str | None, typer.Option(help="champion (if absent), a model directory, or none for rules only.")
     ] = None,
     lang: Annotated[str, typer.Option(help="zh or en")] = "zh",
     per_township: Annotated[
@@ -192,7 +193,7 @@ def visit_list(
 
     with errors_shown():
         project = open_project()
-        folder = None if model == "none" else find_model(model, project.models)
+        folder = None if model == "none" else find_model(model, project.models, project.tracking_uri)
         language: Language = "en" if lang == "en" else "zh"
         settings = ListSettings(
             project.model_share, project.audit_share, language=language, is_per_township=per_township

@@ -31,7 +31,7 @@ def forecast(
     store: Store = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Model directory, `none` for the time series only; the newest if absent."),
+        typer.Option(help="champion (if absent), a model directory, or none for the time series only."),
     ] = None,
     experiment: ExperimentFile = None,
     cost_per_case: Annotated[
@@ -54,14 +54,14 @@ def forecast(
     from relapse_risk.pipeline import find_model
 
     with errors_shown():
-        language = language_of(lang)
+        project, language = open_project(), language_of(lang)
         settings = ForecastSettings(months, draws, seed)
         needs_model = model != "none" and line is None
         request = ForecastRequest(
             as_of.date(),
             settings,
             experiment_of(experiment),
-            find_model(model, open_project().models) if needs_model else None,
+            find_model(model, project.models, project.tracking_uri) if needs_model else None,
             line,
             read_costs(cost_per_case) if cost_per_case else {},
         )

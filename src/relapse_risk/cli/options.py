@@ -21,9 +21,7 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 AsOf = Annotated[
     datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Last knowable day, inclusive: 2024-12-31.")
 ]
-ModelDir = Annotated[
-    str | None, typer.Option("--model", help="Model directory; the newest in models/ if absent.")
-]
+ModelDir = Annotated[str | None, typer.Option("--model", help="champion (if absent), or a model directory.")]
 ExperimentFile = Annotated[Path | None, typer.Option("--experiment", help="experiments/NAME.toml")]
 
 

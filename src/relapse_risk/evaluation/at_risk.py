@@ -106,12 +106,18 @@ class AtRisk:
             matrix.select(features.names),
         )
 
-    def risks(self) -> pl.DataFrame:
-        """Return outcome, ``is_red``, and every policy's score and risk, one row per household at risk."""
+    def risks(self, judged: JudgedOrigin) -> pl.DataFrame:
+        """Return outcome, ``is_red``, and every policy's score and risk, one row per household at risk.
+
+        ``score_rules`` is the place the rules give, from the plans of ``judged``; NaN in 红.
+        """
+        by_rules = np.full(len(self.is_red), np.nan)
+        by_rules[~self.is_red] = judged.plans["rules"].order_score
         columns: dict[str, NDArray[np.generic]] = {
             "outcome": self.labels.outcome,
             "is_red": self.is_red,
             "has_rule_hit": has_moving_hit(self.hits),
+            "score_rules": by_rules,
         }
         for policy, known in self.scores.items():
             columns |= {f"score_{policy}": known.ranking, f"risk_{policy}": known.headline}

@@ -175,7 +175,7 @@ class Bench:
             return
         self.judged.append(rows.planned(self.experiment.evaluation, n_censored))
         self.audited.append(rows.audited(self.judged[-1], self.panel, self.model_features))
-        self.risks.append(rows.risks())
+        self.risks.append(rows.risks(self.judged[-1]))
         outcome = rows.labels.outcome
         self._single.append((outcome, single_indicator_aucs(rows.matrix, self.model_features, outcome)))
         self._same.append(same_as_outcome(rows.matrix, self.model_features, outcome))

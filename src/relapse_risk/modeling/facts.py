@@ -44,6 +44,8 @@ def training_facts(
         "unverified_parameters": _unverified_parameters(matrix, features, experiment),
         "seed": experiment.model.seed,
         "versions": _versions(),
+        # Sums are rounded otherwise on another kind of processor.
+        "hardware": {"machine": platform.machine(), "system": platform.system()},
     }
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +18,11 @@ from relapse_risk.errors import MachineError
 from relapse_risk.modeling.model import TrainedModel
 from relapse_risk.modeling.store import CARD_FILE, RELIABILITY_FILE, model_hash
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 DEFAULT_URI = "sqlite:///experiments/mlflow.db"
+REGISTERED_NAME = "relapse_risk"
 _SQLITE = "sqlite:///"
 _LOADER = "relapse_risk.modeling.store"
 
@@ -31,6 +36,8 @@ def log_training(
     metrics_by_origin: Mapping[date, Mapping[str, float]] | None = None,
     hashes: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> str:
     """Log a trained model as an MLflow run, and return the run's identifier.
 
@@ -48,11 +55,38 @@ def log_training(
     hashes : mapping of str to str, optional
         Hashes of data, configuration and code, beside those of the training rows and of the model.
     tags : mapping of str to str, optional
+    metrics : mapping of str to float, optional
+        Figures over all origins.
+    files : mapping of str to bytes, optional
+        Pages and pictures by name, for a reader in the browser.
 
     Raises
     ------
     MachineError
         RR621 where the tracking store can't be reached or written.
+    """
+    with tracking_store(tracking_uri) as client:
+        import mlflow
+
+        experiment_id = experiment_of(client, tracking_uri, experiment_name or model.name)
+        with mlflow.start_run(experiment_id=experiment_id, run_name=_run_name(model, folder)) as run:
+            mlflow.log_params(_parameters(model))
+            mlflow.set_tags({**_hash_tags(model, folder, hashes), **(tags or {})})
+            _log_metrics(model, metrics_by_origin)
+            mlflow.log_metrics(dict(metrics or {}))
+            _log_artifacts(model, folder, files or {})
+            _log_pyfunc(model, folder)
+        return str(run.info.run_id)
+
+
+@contextmanager
+def tracking_store(tracking_uri: str) -> Iterator[MlflowClient]:
+    """Give a client of a tracking store and its registry; quiet, and without calls home.
+
+    Raises
+    ------
+    MachineError
+        RR621 where the store can't be reached or written.
     """
     with _quiet():
         import mlflow
@@ -60,39 +94,39 @@ def log_training(
 
         before = mlflow.get_tracking_uri()
         try:
+            _make_folder(tracking_uri)
             mlflow.set_tracking_uri(tracking_uri)
-            experiment_id = _experiment_id(tracking_uri, experiment_name or model.name)
-            with mlflow.start_run(experiment_id=experiment_id, run_name=_run_name(model, folder)) as run:
-                mlflow.log_params(_parameters(model))
-                mlflow.set_tags({**_hash_tags(model, folder, hashes), **(tags or {})})
-                _log_metrics(model, metrics_by_origin)
-                _log_artifacts(model, folder)
-                _log_pyfunc(model, folder)
-            return str(run.info.run_id)
+            yield mlflow.MlflowClient(tracking_uri, registry_uri=tracking_uri)
         except (MlflowException, OSError) as error:
             raise MachineError(
                 "RR621",
                 f"tracking store {tracking_uri}",
                 f"can't be used ({str(error).splitlines()[0]})",
                 "a reachable MLflow tracking store",
-                "Check the address, or the folder's rights; the model itself is saved",
+                "Check the address, or the folder's rights; what was trained is saved",
             ) from error
         finally:
             mlflow.set_tracking_uri(before)
 
 
-def _experiment_id(tracking_uri: str, name: str) -> str:
-    import mlflow
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """Return the file of a SQLite tracking store; None for any other."""
+    return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
 
-    location: str | None = None
-    if tracking_uri.startswith(_SQLITE):
-        database = Path(tracking_uri.removeprefix(_SQLITE)).resolve()
-        database.parent.mkdir(parents=True, exist_ok=True)
-        location = (database.parent / "mlartifacts").as_uri()
-    client = mlflow.MlflowClient(tracking_uri)
+
+def _make_folder(tracking_uri: str) -> None:
+    file = sqlite_file(tracking_uri)
+    if file is not None:
+        file.resolve().parent.mkdir(parents=True, exist_ok=True)
+
+
+def experiment_of(client: MlflowClient, tracking_uri: str, name: str) -> str:
+    """Return the identifier of an MLflow experiment, made where there is none of this name."""
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
+    file = sqlite_file(tracking_uri)
+    location = None if file is None else (file.resolve().parent / "mlartifacts").as_uri()
     return str(client.create_experiment(name, artifact_location=location))
 
 
@@ -120,7 +154,7 @@ def _hash_tags(model: TrainedModel, folder: Path, hashes: Mapping[str, str] | No
     }
     return {
         **{f"sha256.{name}": value for name, value in known.items()},
-        "model_dir": f"{folder.parent.name}/{folder.name}",
+        "model_dir": _model_dir(folder),
         **{f"version.{name}": value for name, value in model.metadata["versions"].items()},
     }
 
@@ -139,7 +173,7 @@ def _log_metrics(model: TrainedModel, metrics_by_origin: Mapping[date, Mapping[s
         mlflow.log_metrics({"calibration_predicted_mean": predicted, "calibration_observed_share": observed})
 
 
-def _log_artifacts(model: TrainedModel, folder: Path) -> None:
+def _log_artifacts(model: TrainedModel, folder: Path, files: Mapping[str, bytes]) -> None:
     import mlflow
 
     for name in (CARD_FILE, RELIABILITY_FILE):
@@ -159,6 +193,13 @@ def _log_artifacts(model: TrainedModel, folder: Path) -> None:
     ]
     mlflow.log_dict({"features": features, "dropped": model.metadata["dropped_features"]}, "features.json")
     mlflow.log_dict(dict(model.metadata), "metadata.json")
+    with TemporaryDirectory() as aside:
+        for name, content in files.items():
+            path = Path(aside) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if files:
+            mlflow.log_artifacts(aside)
 
 
 def _log_pyfunc(model: TrainedModel, folder: Path) -> None:
@@ -171,13 +212,21 @@ def _log_pyfunc(model: TrainedModel, folder: Path) -> None:
         Schema([ColSpec("double", name) for name in model.features.names]),
         Schema([ColSpec("double", f"risk_{months}m") for months in model.horizons_months]),
     )
-    mlflow.pyfunc.log_model(
+    logged = mlflow.pyfunc.log_model(
         name="model",
+        registered_model_name=REGISTERED_NAME,
         loader_module=_LOADER,
         data_path=str(folder),
         signature=signature,
         pip_requirements=["relapse-risk"],
     )
+    client = mlflow.MlflowClient()
+    for key, value in {"model_dir": _model_dir(folder), "sha256": model_hash(folder)}.items():
+        client.set_model_version_tag(REGISTERED_NAME, logged.registered_model_version, key, value)
+
+
+def _model_dir(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
 
 
 @contextmanager

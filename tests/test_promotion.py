@@ -1,0 +1,117 @@
+"""The champion: promoted through the gate alone, found again by checksum, used unless told otherwise."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from relapse_risk.cli import app
+from relapse_risk.modeling import registry
+from relapse_risk.modeling.store import load_model, save_model
+from relapse_risk.modeling.tracking import log_training
+
+EXPERIMENT = """
+name = "{name}"
+[model]
+n_estimators = 40
+num_leaves = 7
+{model}
+[evaluation]
+capacities = [0.05]
+bootstrap_replicates = 50
+[evaluation.origins]
+dates = [2022-09-30]
+"""
+DAY = ("--as-of", "2023-12-31")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with a store and one trained model, in which the tests work."""
+    root = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        (root / "relapse.toml").write_text('store = "store"\nlanguage = "en"\n', encoding="utf-8")
+        (root / "small.toml").write_text(EXPERIMENT.format(name="small", model=""), encoding="utf-8")
+        for call in (
+            ("simulate", "--households", 900, "--months", 60, "--seed", 3, "--out", "exports"),
+            ("ingest", "exports"),
+            ("train", "--experiment", "small.toml"),
+        ):
+            done = run(*call)
+            assert done.exit_code == 0, done.output
+        yield root
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_champion_from_refusal_to_list(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from relapse_risk.evaluation import gate
+
+    call = ("score", *DAY, "--out", "scores")
+    refused = run(*call)
+    assert refused.exit_code == 2
+    assert "RR207" in refused.output
+    assert "--model none" in refused.output
+    assert not (project / "scores").exists()
+
+    with monkeypatch.context() as strict:
+        strict.setattr(gate, "SLOPE_BOUNDS", (98.0, 99.0))
+        said_no = run("model", "promote", "small/1")
+    assert said_no.exit_code == 1, said_no.output
+    assert "✗ calibration" in said_no.output
+    assert registry.champion_of("sqlite:///experiments/mlflow.db") is None
+
+    # What the gate asks is not met by every small county: here it asks little, and how it decides is tested.
+    monkeypatch.setattr(gate, "SLOPE_BOUNDS", (0.0, 9.0))
+    monkeypatch.setattr(gate, "LARGEST_SHIFT", 9.0)
+    monkeypatch.setattr(gate, "MARGIN", 1.0)
+    promoted = run("model", "promote", "small/1")
+    assert promoted.exit_code == 0, promoted.output
+    champion = registry.champion_of("sqlite:///experiments/mlflow.db")
+    assert champion is not None
+    assert champion.model_dir == "small/1"
+    assert champion.tags["promotion"] == "promoted"
+    assert float(champion.tags["promotion.baseline.low"]) > -1.0
+    page = (project / "models" / "small" / "promotion_1.md").read_text(encoding="utf-8")
+    assert "正式模型评审" in page
+    assert "not inferior to" in page
+    load_model(project / "models" / "small" / "1")
+
+    assert "champion" in run("model", "list").output
+    assert "small/1: promoted" in run("model", "show", "champion").output
+    scored = run(*call)
+    assert scored.exit_code == 0, scored.output
+    assert "models/small/1" in scored.output
+
+    again = run("model", "promote", "small/1")
+    assert "not inferior to champion small/1" in again.output
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_directory_that_is_not_the_champion_is_refused(project: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    model = load_model(project / "models" / "small" / "1")
+    folder = save_model(model, tmp_path / "models" / "small" / "1")
+    log_training(model, folder, tracking_uri=uri)
+    version = registry.version_of(uri, folder)
+    registry.record_decision(uri, version, {}, {"decision.md": "x"}, is_promoted=True)
+    assert registry.champion_folder(uri, tmp_path / "models") == folder
+
+    shutil.rmtree(folder)
+    with pytest.raises(Exception, match="RR208"):
+        registry.champion_folder(uri, tmp_path / "models")
+    other = replace(model, metadata={**model.metadata, "seed": 99})
+    save_model(other, folder)
+    with pytest.raises(Exception, match="RR415"):
+        registry.champion_folder(uri, tmp_path / "models")
+    with pytest.raises(Exception, match="RR209"):
+        registry.version_of(uri, folder)
