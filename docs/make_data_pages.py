@@ -45,14 +45,16 @@ GROUPS = {
     "row": (
         "行被退回",
         "A row goes back",
-        "其余各行照常入库；更正退回文件后再次导入。",
-        "The other rows are stored; correct the returned file and ingest it.",
+        "其余各行照常入库；更正退回文件后再次导入。只有 RR128 的行不退回。",
+        "The other rows are stored; correct the returned file and ingest it. Only rows of RR128 do not go "
+        "back.",
     ),
     "warning": (
         "提示，行已入库",
         "A warning: the row is kept",
-        "只计数，请核对。",
-        "Counted only; worth a look.",
+        "计入清单；涉及的行（文件和行号）列在退回文件旁的 `提示.csv` 中，每类至多 100000 行。请核对。",
+        "Counted in the manifest; `提示.csv`, beside the returned files, names the rows by file and number, "
+        "at most 100,000 of a kind. Worth a look.",
     ),
     "database": ("数据库作为来源", "A database as a source", "未入库任何数据。", "Nothing was stored."),
     "store": ("库与账目", "The store and its accounts", "", ""),

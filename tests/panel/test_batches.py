@@ -47,6 +47,7 @@ def same_outcome(one: Rejects, other: Rejects) -> None:
     assert one.counts == other.counts
     assert_frame_equal(one.failures, other.failures)
     assert_frame_equal(one.warnings, other.warnings)
+    assert_frame_equal(one.remarked, other.remarked)
     for mine, theirs in zip(one.returned, other.returned, strict=True):
         assert (mine.name, mine.headers) == (theirs.name, theirs.headers)
         assert_frame_equal(mine.frame, theirs.frame)

@@ -206,6 +206,38 @@ def test_numbers_typed_into_a_remark_are_masked_and_counted(tmp_path, export, to
         assert word not in said
 
 
+def test_rows_kept_with_a_remark_are_named_in_a_file(tmp_path, export, household_row, today) -> None:
+    """By file and row number alone; the rows are stored, and none goes back."""
+    export.tables["家庭"][1] = household_row(2, 村代码="130199001001")
+    folder = export.write(tmp_path / "export")
+    report = ingest(folder, tmp_path / "store", today=today)
+    assert (report.reject_files, report.counts["household"].rejected) == ((), 0)
+    assert report.commit is not None
+    assert report.remarks_file == tmp_path / "store" / "rejects" / report.commit.id / "提示.csv"
+    said = "「村代码」不以「乡镇代码」开头,village_code does not begin with township_code"
+    header, row = report.remarks_file.read_text(encoding="utf-8-sig").splitlines()
+    assert header == "文件,行号,表,代码,提示,remark"
+    assert row == f"家庭.csv,3,家庭,RR143,{said}"
+    manifest = json.loads((tmp_path / "store" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["remarks_file"] == f"rejects/{report.commit.id}/提示.csv"
+    assert any("提示.csv" in line for line in report.summary_lines("zh"))
+    again = ingest(folder, tmp_path / "store", today=today)
+    assert (again.commit, again.remarks_file) == (None, None)
+    assert report.remarks_file.exists()
+
+
+def test_the_file_of_remarks_is_no_export(tmp_path, export, household_row, observation_row, today) -> None:
+    """The folder of returned rows is handed in as it is: remarks are passed over and said to be."""
+    export.tables["家庭"][1] = household_row(2, 村代码="130199001001")
+    export.tables["监测记录"][2] = observation_row(1, 3, 家庭人口="三")
+    report = ingest(export.write(tmp_path / "export"), tmp_path / "store", today=today)
+    (returned,) = report.reject_files
+    returned.write_text(returned.read_text(encoding="utf-8-sig").replace("三", "3"), encoding="utf-8-sig")
+    again = ingest(returned.parent, tmp_path / "store", today=today)
+    assert [item.name for item in again.ignored] == ["提示.csv"]
+    assert numbers(again, "observation") == (1, 1, 0, 0)
+
+
 def test_an_empty_table_is_ingested_and_known(tmp_path, export, today) -> None:
     folder = export.write(tmp_path / "export")
     headers = "走访编号,户编号,录入日期,走访日期"

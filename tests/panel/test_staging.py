@@ -59,6 +59,9 @@ def test_small_parts_come_to_the_same(exports, tmp_path, in_small_parts) -> None
         assert other.commit.id == one.commit.id
         assert_frame_equal(other.failures, one.failures)
         assert_frame_equal(other.warnings, one.warnings)
+        if one.remarks_file is not None and other.remarks_file is not None:
+            assert other.remarks_file.read_bytes() == one.remarks_file.read_bytes()
+        assert (other.remarks_file is None) == (one.remarks_file is None)
         assert [path.read_bytes() for path in other.reject_files] == [
             p.read_bytes() for p in one.reject_files
         ]

@@ -250,7 +250,28 @@ def test_warnings_are_counted_and_the_rows_kept(judge, export, household_row, ob
     assert rejects.failures.is_empty()
     found = dict(rejects.warnings.select("code", "rows").iter_rows())
     assert found == {"RR142": 1, "RR143": 1, "RR144": 1, "RR141": 1, "RR140": 1, "RR145": 1}
+    named = rejects.remarked.select("code", "table", "file", "row", "column").sort("code").rows()
+    assert named == [
+        ("RR140", "observation", "监测记录.csv", 4, "n_person"),
+        ("RR141", "observation", "监测记录.csv", 5, "dibao_amount_yuan"),
+        ("RR142", "household", "家庭.csv", 2, "lifted_year"),
+        ("RR143", "household", "家庭.csv", 3, "village_code"),
+        ("RR144", "observation", "监测记录.csv", 2, "period_end"),
+        ("RR145", "event", "部门事件.csv", 2, "member_id"),
+    ]
     assert panel.tables["observation"].height == 9
+
+
+def test_every_warning_is_counted_and_so_many_rows_are_named(judge, export, monkeypatch) -> None:
+    """A file in which every row is odd does not fill the memory with remarks."""
+    from relapse_risk.panel import remarks
+
+    monkeypatch.setattr(remarks, "_NAMED_ROWS", 4)
+    for row in export.tables["监测记录"]:
+        row["期末日期"] = row["期末日期"][:8] + "15"
+    _, rejects = judge()
+    assert rejects.warnings.select("code", "rows").rows() == [("RR144", 9)]
+    assert rejects.remarked["row"].to_list() == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("is_too_many", [True, False], ids=["one too many", "one lost"])

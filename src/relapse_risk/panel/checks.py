@@ -212,8 +212,8 @@ def _parts_and_wholes(table: Table) -> Iterator[Check]:
         yield Check(Reason.PART_ABOVE_WHOLE, table.by_name[parts[0]], known, names)
 
 
-def members_differ(observations: pl.DataFrame, present: pl.DataFrame) -> int:
-    """Return how many households report 2 persons more or fewer than their members present.
+def members_differ(observations: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
+    """Return the latest rows of households that report 2 persons more or fewer than their members present.
 
     Parameters
     ----------
@@ -224,4 +224,4 @@ def members_differ(observations: pl.DataFrame, present: pl.DataFrame) -> int:
     """
     latest = observations.sort("period_end", maintain_order=True).unique("household", keep="last")
     both = latest.join(present, on="household")
-    return both.filter((pl.col("n_person") - pl.col("members")).abs() >= 2).height
+    return both.filter((pl.col("n_person") - pl.col("members")).abs() >= 2)

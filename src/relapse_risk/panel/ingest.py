@@ -15,7 +15,7 @@ from relapse_risk.panel.commit import Commit
 from relapse_risk.panel.disk import write_atomically
 from relapse_risk.panel.raw import OnProgress, Progress, RawTables
 from relapse_risk.panel.read import read_exports
-from relapse_risk.panel.rejects import Rejects
+from relapse_risk.panel.rejects import REMARKS_FILE, Rejects
 from relapse_risk.panel.report import IngestReport
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.validate import validate_into
@@ -51,8 +51,9 @@ def ingest(
     Returns
     -------
     IngestReport
-        Rejected rows lie in ``STORE/rejects/``, the counts in ``STORE/manifest.json``. Ingesting the same
-        rows again accepts none of them and leaves the store as it is.
+        Rejected rows lie in ``STORE/rejects/``, beside them ``提示.csv``, which names the rows that were
+        kept with a remark; the counts are in ``STORE/manifest.json``. Ingesting the same rows again accepts
+        none of them and leaves the store as it is.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def ingest(
     progress = Progress("store", len({part.table.name for part in raw.tables}), on_progress)
     with target.staging(progress.step) as staged:
         rejects = validate_into(raw, staged, today=today, on_progress=on_progress)
-        returned = _write_rejects(target, raw, rejects)
+        returned, remarks_file = _write_rejects(target, raw, rejects)
         commit = target.commit_staged(
             staged,
             sources=raw.files,
@@ -78,19 +79,25 @@ def ingest(
             extra_columns=raw.extra_columns,
             mapping_name=raw.mapping_name,
         )
-        report = _report(target.path, commit, raw, rejects, returned)
+        report = _report(target.path, commit, raw, rejects, returned, remarks_file)
         _write_manifest(report)
     return report
 
 
 def _report(
-    store: Path, commit: Commit | None, raw: RawTables, rejects: Rejects, returned: tuple[Path, ...]
+    store: Path,
+    commit: Commit | None,
+    raw: RawTables,
+    rejects: Rejects,
+    returned: tuple[Path, ...],
+    remarks_file: Path | None,
 ) -> IngestReport:
     return IngestReport(
         store=store,
         commit=commit,
         counts=rejects.counts,
         reject_files=returned,
+        remarks_file=remarks_file,
         failures=rejects.failures,
         warnings=rejects.warnings,
         sources=raw.files,
@@ -102,10 +109,10 @@ def _report(
     )
 
 
-def _write_rejects(store: Store, raw: RawTables, rejects: Rejects) -> tuple[Path, ...]:
-    """Write returned files into a folder named as the commit; one that somebody has edited stays."""
-    if not rejects.returned:
-        return ()
+def _write_rejects(store: Store, raw: RawTables, rejects: Rejects) -> tuple[tuple[Path, ...], Path | None]:
+    """Write returned files and remarks into a folder named as the commit; one that was edited stays."""
+    if not rejects.returned and rejects.remarked.is_empty():
+        return (), None
     root = store.path / _REJECTS
     draft = root / ".draft"
     try:
@@ -124,7 +131,8 @@ def _write_rejects(store: Store, raw: RawTables, rejects: Rejects) -> tuple[Path
                 break
     except OSError as error:
         raise store.unwritable(error) from error
-    return tuple(folder / path.name for path in written)
+    remarks_file = None if rejects.remarked.is_empty() else folder / REMARKS_FILE
+    return tuple(folder / path.name for path in written), remarks_file
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -43,10 +43,10 @@ def kin_of(households: pl.DataFrame) -> pl.DataFrame:
         .select(ID, PREDECESSOR)
         .unique(maintain_order=True)
     )
-    return _one_each(named)
+    return each_named(named)
 
 
-def _one_each(named: pl.DataFrame) -> pl.DataFrame:
+def each_named(named: pl.DataFrame) -> pl.DataFrame:
     """Return one row for each predecessor that a row names."""
     one = pl.col(PREDECESSOR).str.replace_all(_SEPARATORS, "、").str.strip_chars("、").str.split("、")
     pairs = named.with_columns(one).explode(PREDECESSOR)
@@ -121,7 +121,7 @@ def find_lineage(versions: pl.DataFrame, members: pl.DataFrame | None) -> Lineag
     # The latest word stands; a later row that leaves the cell empty says nothing of it.
     latest = named.unique(ID, keep="last", maintain_order=True).select(ID, PREDECESSOR)
     since = named.join(latest, on=[ID, PREDECESSOR]).group_by(ID, PREDECESSOR, maintain_order=True)
-    links = _one_each(since.agg(pl.col("recorded_on").min().alias("since")))
+    links = each_named(since.agg(pl.col("recorded_on").min().alias("since")))
     links = links.join(versions.select(ID), left_on=PREDECESSOR, right_on=ID, how="semi")
     links = without_cycles(links)
     if links.is_empty():

@@ -38,10 +38,10 @@ class Members:
     def _ids(self) -> pl.Series:
         return self._latest["member"]
 
-    def unknown(self, member_ids: pl.Series) -> int:
-        """Return how many of the identifiers given belong to nobody; an empty one is not given."""
-        given = member_ids.drop_nulls()
-        return int((~given.hash().is_in(self._ids.implode())).sum())
+    def unknown(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows whose ``member_id`` belongs to nobody; an empty one is not given."""
+        given = rows.filter(pl.col("member_id").is_not_null())
+        return given.filter(~given["member_id"].hash().is_in(self._ids.implode()))
 
 
 def _hashed() -> list[pl.Expr]:

@@ -1,7 +1,7 @@
 """Why a row is refused or remarked on: every code once, with its sentence in Chinese and English.
 
-Errors (RR110 to RR139) send a row back to where it came from; warnings (RR140 to RR159) are counted and
-the row is kept. A sentence names the column and what is expected, never the value that was found.
+Errors (RR110 to RR139) send a row back to where it came from; warnings (RR140 to RR159) are counted, and
+the row is kept and named. A sentence names the column and what is expected, never the value that was found.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import polars as pl
 
 from relapse_risk.panel.raw import EXCESS_CELLS, REASON_COLUMNS, ROW_NUMBER, RawTable, Sheet
 from relapse_risk.panel.reasons import Reason
+from relapse_risk.panel.tables import TABLE_BY_NAME
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,8 @@ WARNINGS = {
     "zh": pl.String,
     "en": pl.String,
 }
+REMARKS_FILE = "提示.csv"
+_REMARKS_HEADERS = ("文件", "行号", "表", "代码", "提示", "remark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +91,48 @@ class Rejects:
         Rows kept in spite of a remark: table, code, column, rows, zh, en.
     returned : tuple of ReturnedFile
         The rejected rows as they came.
+    remarked : polars.DataFrame
+        The rows that ``warnings`` counts, one row per row and remark, at most 100,000 of a kind: table,
+        file, row, code, column, zh, en.
     """
 
     failures: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FAILURES))
     counts: Mapping[str, TableCounts] = field(default_factory=dict)
     warnings: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=WARNINGS))
     returned: tuple[ReturnedFile, ...] = ()
+    remarked: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FAILURES))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return ``failures`` for analysts."""
         return self.failures.to_pandas()
 
     def write(self, folder: Path) -> tuple[Path, ...]:
-        """Write every returned file into ``folder`` (UTF-8 with BOM) and return their paths."""
-        paths = []
-        for file in self.returned:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / file.name
-            with path.open("w", encoding="utf-8-sig", newline="") as stream:
-                csv.writer(stream, lineterminator="\r\n").writerow(file.headers)
-            with path.open("ab") as stream:
-                file.frame.write_csv(stream, include_header=False, line_terminator="\r\n")
-            paths.append(path)
+        """Write every returned file into ``folder`` (UTF-8 with BOM) and return their paths.
+
+        Rows that were kept with a remark are named in :data:`REMARKS_FILE`, which is not among the paths.
+        """
+        paths = [_write_csv(folder / file.name, file.headers, file.frame) for file in self.returned]
+        if not self.remarked.is_empty():
+            tables = {name: table.zh for name, table in TABLE_BY_NAME.items()}
+            rows = self.remarked.select(
+                "file",
+                "row",
+                pl.col("table").replace_strict(tables, default=pl.col("table")),
+                "code",
+                "zh",
+                "en",
+            )
+            _write_csv(folder / REMARKS_FILE, _REMARKS_HEADERS, rows)
         return tuple(paths)
+
+
+def _write_csv(path: Path, headers: Sequence[str], rows: pl.DataFrame) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        csv.writer(stream, lineterminator="\r\n").writerow(headers)
+    with path.open("ab") as stream:
+        rows.write_csv(stream, include_header=False, line_terminator="\r\n")
+    return path
 
 
 def return_rows(failures: Sequence[tuple[RawTable, pl.DataFrame]]) -> tuple[ReturnedFile, ...]:

@@ -31,6 +31,8 @@ class IngestReport:
         By table: read = accepted + rejected + duplicate.
     reject_files : tuple of Path
         Rejected rows, to be corrected and ingested again.
+    remarks_file : Path or None
+        Names the rows that ``warnings`` counts, at most 100,000 of a kind; None where there are none.
     failures, warnings : polars.DataFrame
         Reasons by row, and remarks by table, as in :class:`~relapse_risk.panel.rejects.Rejects`.
     unknown_columns : mapping of str to tuple of str
@@ -55,6 +57,7 @@ class IngestReport:
     assumed: Mapping[str, str]
     mapping_name: str = ""
     passed_over: Mapping[str, Mapping[int, RowKind]] = field(default_factory=dict)
+    remarks_file: Path | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per table: table, zh, read, accepted, rejected, duplicate."""
@@ -104,6 +107,10 @@ class IngestReport:
             )
             for path in self.reject_files
         ]
+        if (path := self.remarks_file) is not None:
+            remarks.append(
+                Bilingual(f"提示涉及的行见 {path}", f"the rows that warnings are about are in {path}")
+            )
         if self.commit is None:
             remarks.append(Bilingual("没有新数据，数据库未变动", "nothing new, the store is unchanged"))
         else:
@@ -133,6 +140,9 @@ class IngestReport:
                 for name, rows in self.passed_over.items()
             ],
             "reject_files": [path.relative_to(self.store).as_posix() for path in self.reject_files],
+            "remarks_file": (
+                self.remarks_file.relative_to(self.store).as_posix() if self.remarks_file else None
+            ),
         }
 
 

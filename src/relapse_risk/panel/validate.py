@@ -16,13 +16,14 @@ import polars as pl
 from relapse_risk.errors import DataError
 from relapse_risk.panel.check_rows import FAILURE_COLUMNS, FILE, OWN, ROW, check_rows, failures_of
 from relapse_risk.panel.checks import Check, members_differ, row_checks, row_warnings
-from relapse_risk.panel.lineage import ID, PREDECESSOR, kin_of, without_cycles
+from relapse_risk.panel.lineage import ID, PREDECESSOR, each_named, without_cycles
 from relapse_risk.panel.members import Members
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.place import PLACE_NUMBER
 from relapse_risk.panel.raw import ROW_NUMBER, OnProgress, Progress, RawTable, RawTables
 from relapse_risk.panel.reasons import Reason
-from relapse_risk.panel.rejects import FAILURES, WARNINGS, Rejects, TableCounts, return_rows
+from relapse_risk.panel.rejects import FAILURES, Rejects, TableCounts, return_rows
+from relapse_risk.panel.remarks import Remarks
 from relapse_risk.panel.schema import Table
 from relapse_risk.panel.settle import settle_rows
 from relapse_risk.panel.spill import PART, Spill
@@ -109,12 +110,13 @@ def validate_into(
     for table in tables:
         settling.settle(table, raw.of(table.name))
         progress.step()
-    settling.warn_across_tables()
+    settling.warn_of_kin()
     return Rejects(
         pl.concat([pl.DataFrame(schema=FAILURES), *settling.failures]),
         settling.counts,
-        pl.DataFrame(settling.warnings, schema=WARNINGS, orient="row"),
+        settling.remarks.counts(),
         return_rows(settling.failed_rows),
+        settling.remarks.named(),
     )
 
 
@@ -182,22 +184,22 @@ class _Settling:
     counts: dict[str, TableCounts] = field(default_factory=dict)
     failures: list[pl.DataFrame] = field(default_factory=list)
     failed_rows: list[tuple[RawTable, pl.DataFrame]] = field(default_factory=list)
-    warnings: list[tuple[str, str, str, int, str, str]] = field(default_factory=list)
+    remarks: Remarks = field(default_factory=Remarks)
+    files: dict[str, list[str]] = field(default_factory=dict)
     members: Members | None = None
-    differing_members: int = 0
     kin: list[pl.DataFrame] = field(default_factory=list)
-    unknown_members: dict[str, int] = field(default_factory=dict)
 
     def settle(self, table: Table, files: Sequence[RawTable]) -> None:
         """Decide on every row of one table."""
         table = _widest(table, files)
+        self.files[table.name] = [file.sheet.name for file in files]
         failures: list[pl.DataFrame] = []
         read, valid = 0, self.to.spill(table)
         for batch_height, rows in self._checked(table, files, failures):
             read += batch_height
             valid.add(rows.with_columns(self.to.part_of(table, rows).alias(PART)))
         repeating = [number for number, part in enumerate(files) if part.is_first_of_each]
-        remarks = [(check, [0]) for check in row_warnings(table)]
+        warnings = row_warnings(table)
         accepted = duplicate = 0
         self._know_members(table)
         for rows in valid.parts():
@@ -205,16 +207,14 @@ class _Settling:
             accepted += new.height
             duplicate += rows.height - new.height - conflicting.height
             failures.append(_conflicts(table, conflicting))
-            for check, found in remarks:
-                found[0] += new.select(check.fails.sum()).item() or 0
+            for check in warnings:
+                self._warn(table.name, check, new.select(*OWN, check.fails.alias("_")).filter("_"))
             self._look_across(table, new)
             self.to.take(table, new)
         self.to.finish(table)
         every = pl.concat([pl.DataFrame(schema=FAILURE_COLUMNS), *failures])
         counts = TableCounts(read, accepted, every[ROW].n_unique(), duplicate)
         self._keep_account(table, files, every, counts)
-        for check, (rows_found,) in remarks:
-            self._warn(table.name, check, rows_found)
 
     def _checked(
         self, table: Table, files: Sequence[RawTable], failures: list[pl.DataFrame]
@@ -269,40 +269,38 @@ class _Settling:
             self.members = Members(self.to.stored(TABLE_BY_NAME["member"]))
 
     def _look_across(self, table: Table, rows: pl.DataFrame) -> None:
-        """Count what only shows when two tables are laid side by side."""
-        if table.name == "household":
-            self.kin.append(kin_of(rows))
+        """Remark on what only shows when two tables are laid side by side."""
+        if table.name == "household" and PREDECESSOR in rows.columns:
+            named = rows.filter(pl.col(PREDECESSOR).is_not_null())
+            self.kin.append(each_named(named.select(ID, PREDECESSOR, *OWN)))
         if self.members is None:
             return
         if table.name == "member":
             self.members.take(rows)
         elif table.name == "observation":
-            rows = rows.select("period_end", "n_person", pl.col("household_id").hash().alias("household"))
-            self.differing_members += members_differ(rows, self.members.present)
+            household = pl.col("household_id").hash().alias("household")
+            rows = rows.select(*OWN, "period_end", "n_person", household)
+            found = members_differ(rows, self.members.present)
+            self._warn_of(Reason.MEMBERS_DIFFER, table.name, "n_person", found)
         elif table.name in ("event", "measure"):
-            found = self.members.unknown(rows["member_id"])
-            self.unknown_members[table.name] = self.unknown_members.get(table.name, 0) + found
+            self._warn_of(Reason.UNKNOWN_MEMBER, table.name, "member_id", self.members.unknown(rows))
 
-    def warn_across_tables(self) -> None:
-        """Remark on what was found when tables were laid side by side."""
-        if self.kin:
-            kin = pl.concat(self.kin).unique()
-            column = TABLE_BY_NAME["household"].by_name[PREDECESSOR]
-            unknown = kin.join(self.to.homes(), left_on=PREDECESSOR, right_on=ID, how="anti").height
-            in_cycle = kin.height - without_cycles(kin).height
-            for reason, n in ((Reason.UNKNOWN_PREDECESSOR, unknown), (Reason.PREDECESSOR_CYCLE, in_cycle)):
-                self._warn("household", Check(reason, column, pl.lit(value=True)), n)
-        column = TABLE_BY_NAME["observation"].by_name["n_person"]
-        differ = Check(Reason.MEMBERS_DIFFER, column, pl.lit(value=True))
-        self._warn("observation", differ, self.differing_members)
-        for name, rows in self.unknown_members.items():
-            column = TABLE_BY_NAME[name].by_name["member_id"]
-            self._warn(name, Check(Reason.UNKNOWN_MEMBER, column, pl.lit(value=True)), rows)
+    def warn_of_kin(self) -> None:
+        """Remark on predecessors that nobody knows, or that lead back to the household itself."""
+        if not self.kin:
+            return
+        kin = pl.concat(self.kin)
+        unknown = kin.join(self.to.homes(), left_on=PREDECESSOR, right_on=ID, how="anti")
+        links = kin.select(ID, PREDECESSOR).unique()
+        in_cycle = kin.join(without_cycles(links), on=[ID, PREDECESSOR], how="anti")
+        for reason, found in ((Reason.UNKNOWN_PREDECESSOR, unknown), (Reason.PREDECESSOR_CYCLE, in_cycle)):
+            self._warn_of(reason, "household", PREDECESSOR, found.unique(ROW))
 
-    def _warn(self, table: str, check: Check, rows: int) -> None:
-        if rows:
-            said = check.reason.sentence(check.column, check.expected)
-            self.warnings.append((table, check.reason.code, check.column.name, rows, said.zh, said.en))
+    def _warn_of(self, reason: Reason, table: str, column: str, rows: pl.DataFrame) -> None:
+        self._warn(table, Check(reason, TABLE_BY_NAME[table].by_name[column], pl.lit(value=True)), rows)
+
+    def _warn(self, table: str, check: Check, rows: pl.DataFrame) -> None:
+        self.remarks.add(table, self.files[table], check, rows)
 
 
 def _widest(table: Table, files: Sequence[RawTable]) -> Table:
