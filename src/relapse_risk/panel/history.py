@@ -93,7 +93,8 @@ class DatedHistory(History):
     def __init__(
         self, history: History, is_kept: NDArray[np.bool_], made: Mapping[date, pl.DataFrame]
     ) -> None:
-        self.frame = pl.concat([history.frame.filter(pl.Series(is_kept)), *made.values()])
+        # Rows that do not stand stay where they are: to leave them out would copy every column.
+        self.frame = pl.concat([history.frame, *made.values()], rechunk=False)
         days = [np.full(frame.height, day_number(day), dtype=np.int32) for day, frame in made.items()]
-        self.recorded = np.concatenate([history.recorded[is_kept], *days])
-        self.superseded = np.concatenate([history.superseded[is_kept], *(day + 1 for day in days)])
+        self.recorded = np.concatenate([np.where(is_kept, history.recorded, _NEVER), *days])
+        self.superseded = np.concatenate([history.superseded, *(day + 1 for day in days)])
