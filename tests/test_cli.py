@@ -22,7 +22,7 @@ bootstrap_replicates = 50
 [evaluation.origins]
 dates = [2022-09-30]
 """
-POLICIES = {"random", "rules", "best_indicator", "logistic", "model", "rules+model", "oracle"}
+POLICIES = {"random", "rules", "best_indicator", "scorecard", "logistic", "model", "rules+model", "oracle"}
 RECORD_KEYS = {
     "policy", "origin", "capacity", "n", "events", "roc_auc", "pr_auc", "brier", "precision_at_capacity",
     "recall_at_capacity",

@@ -178,7 +178,7 @@ def _quality(judged: BacktestResult) -> list[str]:
         "",
         f"    {'policy':<16}{'relapses found':>16}{'95% interval of the difference to rules':>44}",
     ]
-    names = ("random", "rules", "best_indicator", "logistic", "model", "rules+model", "oracle")
+    names = ("random", "rules", "best_indicator", "scorecard", "logistic", "model", "rules+model", "oracle")
     lines += [f"    {_quality_row(at[name])}" for name in names if name in at]
     extra = both["found_over_rules"]
     verdict = f"{extra:+.0f} relapses beside the rules alone at the same number of visits"

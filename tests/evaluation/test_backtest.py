@@ -46,9 +46,9 @@ def result(panel, make_experiment):
 
 def test_one_record_per_origin_policy_and_capacity(result):
     keys = [(r["origin"], r["policy"], r["capacity"]) for r in result.records]
-    assert len(set(keys)) == len(keys) == 4 * 7 * 2
+    assert len(set(keys)) == len(keys) == 4 * 8 * 2
     assert {r["origin"] for r in result.records} == {"2020-06-30", "2020-12-31", "2021-06-30", "all"}
-    assert {r["policy"] for r in result.records} == set(POLICIES) - {"oracle", "scorecard"}
+    assert {r["policy"] for r in result.records} == set(POLICIES) - {"oracle"}
     assert all(set(r) >= KEYS for r in result.records)
     assert len({frozenset(r) for r in result.records}) == 1
 
@@ -168,7 +168,7 @@ def test_training_reads_mature_labels_of_earlier_origins_only(panel, monkeypatch
 
     monkeypatch.setattr(module, "train_model", spy)
     run_backtest(panel, make_experiment(gap_months=2))
-    assert len(seen) == 3 * 2
+    assert len(seen) == 3 * 3
     for dates, labels, split in seen:
         first = min(split.test_origins)
         assert labels.known_on == split.labels_known_on <= first
@@ -186,7 +186,7 @@ def test_without_refitting_one_model_judges_all_origins(panel, monkeypatch, make
 
     monkeypatch.setattr(module, "train_model", spy)
     result = run_backtest(panel, make_experiment(is_refitted=False, labels_known_on="2020-05-31"))
-    assert calls == [date(2020, 5, 31)] * 2
+    assert calls == [date(2020, 5, 31)] * 3
     assert len(result.origins) == 3
     model = next(r for r in result.pooled if r["policy"] == "model")
     scores = result.scores.filter(~pl.col("is_red"))
@@ -221,7 +221,7 @@ def test_the_oracle_is_judged_where_the_truth_is_known(panel, make_experiment):
 
     days = judged_origins(panel, make_experiment())
     whole = run_backtest(panel, make_experiment(), truth=truth(days))
-    assert {r["policy"] for r in whole.pooled} == set(POLICIES) - {"scorecard"}
+    assert {r["policy"] for r in whole.pooled} == set(POLICIES)
     part = run_backtest(panel, make_experiment(), truth=truth(days[:2]))
     assert "oracle" not in {r["policy"] for r in part.pooled}
     assert [r["origin"] for r in part.records if r["policy"] == "oracle"] == [
@@ -263,7 +263,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(result, tmp_path):
 
 def test_frames_and_figures_for_tracking(result):
     assert len(result.to_pandas()) == result.to_polars().height == len(result.records)
-    assert result.pooled_table().height == 14
+    assert result.pooled_table().height == 16
     figures = result.metrics_by_origin("model")
     assert list(figures) == [date(2020, 6, 30), date(2020, 12, 31), date(2021, 6, 30)]
     assert {"roc_auc", "brier", "precision_at_0.05", "found_over_rules_at_30"} <= set(

@@ -52,7 +52,7 @@ from relapse_risk.windows import OriginSplit
 __all__ = ["BacktestResult", "Bench", "judged_origins", "run_backtest", "split_before", "training_origins"]
 
 # Kinds of model that are judged beside the experiment's own.
-BASELINES = ("best_indicator", "logistic")
+BASELINES = ("best_indicator", "scorecard", "logistic")
 # Who is listed and who is missed is told at the capacity nearest to this.
 AUDITED_CAPACITY = 0.05
 
