@@ -13,8 +13,10 @@ from typing import Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from relapse_risk.errors import ConfigurationError
+from relapse_risk.search_space import SearchConfig
 from relapse_risk.vocabulary import Direction, HouseholdType, Language, Unit
 
+_NEVER_SEARCHED = {"intervals_months", "seed"}
 Outcome = Literal["income", "status", "schooling", "medical_insurance", "housing", "water"]
 
 
@@ -329,6 +331,7 @@ class Experiment(_Strict):
     model: ModelConfig = ModelConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     training_origins: OriginConfig = OriginConfig()
+    search: SearchConfig = SearchConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
@@ -343,6 +346,9 @@ class Experiment(_Strict):
             raise ValueError(
                 "a state at the horizon has one interval: set model.intervals_months to the horizon"
             )
+        unknown = sorted(self.search.space.keys() - (ModelConfig.model_fields.keys() - _NEVER_SEARCHED))
+        if unknown:
+            raise ValueError(f"the model has no setting to search called {', '.join(unknown)}")
         return self
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -37,6 +38,7 @@ from relapse_risk.tracked import tracked_metrics, tracked_pages
 from relapse_risk.windows import split_origins
 
 CONTRIBUTIONS_OF = 2_000
+CARD_CAPACITY = 0.05
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def train_and_track(
     known_on: date | None = None,
     judged: BacktestResult | None = None,
     overrides: tuple[str, ...] = (),
+    tags: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
 ) -> Trained:
     """Judge by backtest, check the guards, train on all mature data, save the model and log the run.
@@ -177,6 +180,8 @@ def train_and_track(
         A backtest of the same panel and experiment; run here where not given.
     overrides : tuple of str
         Names of guards that may fail, such as ``G3``; the card says so.
+    tags : mapping of str to str, optional
+        Further tags of the run.
 
     Raises
     ------
@@ -196,7 +201,10 @@ def train_and_track(
     said = [{"code": notice.code, "zh": notice.text.zh, "en": notice.text.en} for notice in overridden]
     model = replace(model, metadata={**model.metadata, "overridden_guards": said})
     folder = save_model(
-        model, models / experiment.name / next_version(models, experiment.name), results=result.pooled_table()
+        model,
+        models / experiment.name / next_version(models, experiment.name),
+        results=result.pooled_table(),
+        groups=_groups_of_list(result),
     )
     from relapse_risk.modeling.tracking import log_training
 
@@ -209,11 +217,18 @@ def train_and_track(
             "store": str(panel.provenance.get("data_sha256", "")),
             "experiment": sha256_of(experiment.model_dump(mode="json")),
         },
-        tags={"overridden_guards": ",".join(notice.code for notice in overridden)},
+        tags={"overridden_guards": ",".join(notice.code for notice in overridden), **(tags or {})},
         metrics=tracked_metrics(result),
         files=tracked_pages(result, _mean_contributions(panel, model, result)),
     )
     return Trained(model, folder, run_id, result)
+
+
+def _groups_of_list(result: BacktestResult) -> pl.DataFrame:
+    """Return errors by group of the list of rules and model, at the capacity nearest to 5%."""
+    listed = result.groups.filter(pl.col("policy") == "rules+model")
+    capacity = min(listed["capacity"].unique(), key=lambda each: abs(each - CARD_CAPACITY))
+    return listed.filter(pl.col("capacity") == capacity)
 
 
 def _mean_contributions(panel: Panel, model: TrainedModel, result: BacktestResult) -> dict[str, float]:

@@ -12,6 +12,7 @@ import polars as pl
 from relapse_risk.evaluation.result import BacktestResult
 from relapse_risk.evaluation.summary import summary_markdown
 
+FEWEST_SHOWN = 10
 _POLICIES = ("model", "rules+model")
 _ENDS = ("", "_low", "_high")
 _STYLE = (
@@ -51,7 +52,7 @@ def tracked_metrics(result: BacktestResult) -> dict[str, float]:
 
 
 def tracked_pages(result: BacktestResult, importance: Mapping[str, float] | None = None) -> dict[str, bytes]:
-    """Return pictures and pages by file name; none of them holds a household.
+    """Return pictures and pages by file name; none of them holds a household, or a group of fewer than ten.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def tracked_pages(result: BacktestResult, importance: Mapping[str, float] | None
     pages = {
         "backtest/gain.png": _png(plot_gain(result.pooled, "en").savefig),
         "backtest/summary.html": _page("backtest", f"<pre>{html.escape(summary_markdown(result))}</pre>"),
-        "backtest/groups.html": _page("groups", _table(result.groups)),
+        "backtest/groups.html": _page("groups", _table(result.groups.filter(pl.col("n") >= FEWEST_SHOWN))),
     }
     if of_model.height:
         pages["backtest/reliability.png"] = _png(plot_reliability(of_model, "en").savefig)

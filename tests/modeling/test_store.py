@@ -150,6 +150,18 @@ def test_the_card_speaks_both_languages_and_names_every_limit(train, training_da
         assert text in card
 
 
+def test_the_card_gives_groups_and_judges_none_by_too_few(model, tmp_path: Path) -> None:
+    ends = {f"{name}{end}": [0.25, 0.5] for name in ("precision", "recall") for end in ("", "_low", "_high")}
+    few = {"precision_is_too_few": [False, True], "recall_is_too_few": [False, True]}
+    groups = pl.DataFrame(
+        {"zh": ["全部", "小村"], "en": ["everybody", "small"], "n": [900.0, 12.0], **ends, **few}
+    )
+    card = (save_model(model, tmp_path / "1", groups=groups) / "card.md").read_text()
+    assert "| everybody | 900 | 0.250 (0.250–0.250) | 0.250 (0.250–0.250) |" in card
+    assert "| small | 12 | too few to judge | too few to judge |" in card
+    assert "| 小村 | 12 | 样本过少 | 样本过少 |" in card
+
+
 OWN_MODULE = """
 from relapse_risk.features.expression import param
 from relapse_risk.features.spec import Feature

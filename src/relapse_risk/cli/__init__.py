@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from relapse_risk.cli import features, flow, forecasting, model, planning, rules, store
+from relapse_risk.cli import experiment, features, flow, forecasting, model, planning, rules, store
 
 app = typer.Typer(
     name="relapse-risk",
@@ -23,6 +23,7 @@ app.add_typer(forecasting.app)
 rules.app.add_typer(planning.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(features.app, name="features")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(model.app, name="model")
 app.add_typer(store.app, name="store")
 

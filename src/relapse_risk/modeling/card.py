@@ -32,7 +32,9 @@ _LABEL_KINDS = {
 }
 
 
-def render_card(model: TrainedModel, results: pl.DataFrame | None = None) -> str:
+def render_card(
+    model: TrainedModel, results: pl.DataFrame | None = None, groups: pl.DataFrame | None = None
+) -> str:
     """Return the model card as Markdown, Chinese first.
 
     Parameters
@@ -40,12 +42,17 @@ def render_card(model: TrainedModel, results: pl.DataFrame | None = None) -> str
     model : TrainedModel
     results : polars.DataFrame, optional
         Figures of a backtest, shown as they are.
+    groups : polars.DataFrame, optional
+        Errors of one list by group: ``zh``, ``en``, ``n``, ``events``, and ``precision`` and ``recall`` with
+        ``_low``, ``_high`` and ``_is_too_few``.
     """
-    parts = [_page(model, results, language) for language in ("zh", "en")]
+    parts = [_page(model, results, groups, language) for language in ("zh", "en")]
     return "\n\n---\n\n".join(parts) + "\n"
 
 
-def _page(model: TrainedModel, results: pl.DataFrame | None, language: Language) -> str:
+def _page(
+    model: TrainedModel, results: pl.DataFrame | None, groups: pl.DataFrame | None, language: Language
+) -> str:
     def say(zh: str, en: str) -> str:
         return zh if language == "zh" else en
 
@@ -56,6 +63,7 @@ def _page(model: TrainedModel, results: pl.DataFrame | None, language: Language)
         *_label(model.experiment, say, language),
         *_fitting(model, say),
         *_results(model, results, say),
+        *_groups(groups, say),
         *_limits(model, say),
         f"> {SCORE_DISCLAIMER.text(language)}",
     ]
@@ -197,6 +205,38 @@ def _results(model: TrainedModel, results: pl.DataFrame | None, say: Any) -> lis
         body = [[_figure(value) for value in row] for row in results.iter_rows()]
         shown += [say("滚动回测：", "Rolling-origin backtest:"), _table(results.columns, body)]
     return shown
+
+
+def _groups(groups: pl.DataFrame | None, say: Any) -> list[str]:
+    """Return precision and recall by group, none where there are too few to judge."""
+    if groups is None or not groups.height:
+        return []
+
+    def shown(row: Mapping[str, Any], name: str) -> str:
+        if row[f"{name}_is_too_few"] or row[name] is None:
+            return str(say("样本过少", "too few to judge"))
+        return f"{row[name]:.3f} ({row[f'{name}_low']:.3f}–{row[f'{name}_high']:.3f})"
+
+    return [
+        f"## {say('分组', 'Groups')}",
+        say(
+            "回测中规则＋模型清单在各组的命中率和查全率（95%区间，按整村重抽样）：",
+            "Precision and recall of the list of rules and model in the backtest, by group (95% intervals, "
+            "whole villages resampled):",
+        ),
+        _table(
+            [
+                say("组", "group"),
+                say("户次", "household-dates"),
+                say("命中率", "precision"),
+                say("查全率", "recall"),
+            ],
+            [
+                [row[say("zh", "en")], f"{row['n']:.0f}", shown(row, "precision"), shown(row, "recall")]
+                for row in groups.iter_rows(named=True)
+            ],
+        ),
+    ]
 
 
 def _limits(model: TrainedModel, say: Any) -> list[str]:

@@ -58,6 +58,7 @@ def save_model(
     folder: Path,
     results: pl.DataFrame | None = None,
     files: Mapping[str, str] | None = None,
+    groups: pl.DataFrame | None = None,
 ) -> Path:
     """Write a model's directory, all of it or none, and return it.
 
@@ -70,6 +71,8 @@ def save_model(
         Figures of a backtest, for the card.
     files : mapping of str to str, optional
         Further texts by file name, such as the experiment's TOML.
+    groups : polars.DataFrame, optional
+        Errors by group, for the card.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def save_model(
         **model.estimator.fitted_files(),
         MODEL_FILE: _as_text(_plain_model(model)),
         RELIABILITY_FILE: model.reliability.write_csv(),
-        CARD_FILE: render_card(model, results),
+        CARD_FILE: render_card(model, results, groups),
         **({PAGE_FILE: render_page(model)} if isinstance(model.estimator, PointsScorecard) else {}),
     }
     contents = {name: text.encode() for name, text in texts.items()}
