@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.explain.reasons import default_bases
 from relapse_risk.features.coverage import is_too_thin
 from relapse_risk.features.expression import Array, feature
@@ -19,6 +18,7 @@ from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.notebook import html_card
 from relapse_risk.outputs.columns import with_headers
 from relapse_risk.outputs.details import RowDetails, detail_rows
+from relapse_risk.outputs.list_checks import capacity_of, check_rows, excess_messages
 from relapse_risk.outputs.manifest import (
     rules_hash,
     sha256_of,
@@ -31,7 +31,7 @@ from relapse_risk.outputs.standing import hits_since, only_date
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import summarise
 from relapse_risk.rules.catalog import RULES
-from relapse_risk.rules.priority import TIERS, YELLOW, VisitSelection, plan_visits
+from relapse_risk.rules.priority import TIERS, YELLOW, plan_visits
 from relapse_risk.rules.spec import Rule
 from relapse_risk.scores import RiskScores, RuleHits
 from relapse_risk.vocabulary import Bilingual, Language
@@ -242,7 +242,7 @@ def make_visit_list(
     """
     day = only_date(matrix.index)
     options = settings or ListSettings()
-    _check_rows(matrix, hits, scores)
+    check_rows(matrix, hits, scores)
     if hit_since is None and panel is not None:
         hit_since = hits_since(panel, hits, rules)
     dated = _dated(matrix, hit_since, panel, day)
@@ -265,7 +265,7 @@ def make_visit_list(
             None if scores is None else _unknown_first(matrix.rows(rows), scores.ranking[rows]),
             dated[rows],
         )
-        counties.append(_county_list(part, _capacity_of(capacity, code), plan))
+        counties.append(_county_list(part, capacity_of(capacity, code), plan))
     return VisitList(
         as_of_date=day,
         expires_on=plan.expires_on,
@@ -364,7 +364,7 @@ def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
         counts=selection.counts,
         audit=pl.DataFrame(audit),
         audit_seed=seed,
-        messages=_messages(county.name, selection),
+        messages=excess_messages(county.name, selection),
         details=details,
     )
 
@@ -384,48 +384,3 @@ def _dated(
         .join(visits, on="household_id", how="left", maintain_order="left")
         .select("hit_since", "last_visit")
     )
-
-
-def _messages(county: str, selection: VisitSelection) -> tuple[Bilingual, ...]:
-    """Return a message where red and orange are more than the county can visit."""
-    counts = selection.counts
-    urgent, capacity, excess = counts["red"] + counts["orange"], counts["capacity"], counts["excess"]
-    if not excess:
-        return ()
-    return (
-        Bilingual(
-            f"注意：{county}红色、橙色共{urgent}户，走访容量{capacity}户，超出{excess}户；"
-            "红色、橙色已全部列入，请增派走访力量。",
-            f"Attention: {county} has {urgent} red and orange households, capacity {capacity} visits; "
-            f"the list exceeds it by {excess}. All of them are listed; more staff are needed.",
-        ),
-    )
-
-
-def _capacity_of(capacity: int | Mapping[str, int], county: str) -> int:
-    if isinstance(capacity, int):
-        return capacity
-    if county not in capacity:
-        raise ConfigurationError(
-            "RR484",
-            f"capacity of county {county}",
-            "not given",
-            "a number of visits for every county of the list",
-            "Add the county, or give one number for all",
-            zh=f"缺少{county}的走访容量。",
-        )
-    return capacity[county]
-
-
-def _check_rows(matrix: FeatureMatrix, hits: RuleHits, scores: RiskScores | None) -> None:
-    keys = ["household_id", "as_of_date"]
-    others = {"rule hits": hits.index} | ({} if scores is None else {"risk scores": scores.index})
-    for name, index in others.items():
-        if not index.select(keys).equals(matrix.index.select(keys)):
-            raise ContractError(
-                "RR483",
-                name,
-                f"{index.height} rows that are not the {len(matrix)} of the matrix",
-                "rules and scores of the same households, in the same order",
-                "Apply rules and model to this matrix",
-            )
