@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import pickletools
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from relapse_risk.cli import app
 from relapse_risk.modeling import registry
 from relapse_risk.modeling.store import load_model, save_model
 from relapse_risk.modeling.tracking import log_training
+from relapse_risk.pipeline import open_store
 
 EXPERIMENT = """
 name = "{name}"
@@ -115,3 +120,35 @@ def test_a_directory_that_is_not_the_champion_is_refused(project: Path, tmp_path
         registry.champion_folder(uri, tmp_path / "models")
     with pytest.raises(Exception, match="RR209"):
         registry.version_of(uri, folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_tracked_is_a_pickle_or_names_a_household(project: Path) -> None:
+    """All that training and promotion left in MLflow and in the model directories, byte by byte."""
+    panel = open_store(project / "store")
+    known = panel.known_at(date(2023, 12, 31)).households
+    names = [*known["household_id"].to_list(), *known["village_code"].unique().to_list()]
+    assert len(names) > 800
+    forbidden = re.compile("|".join(map(re.escape, names)).encode())
+    files = [
+        path for top in ("experiments", "models") for path in (project / top).rglob("*") if path.is_file()
+    ]
+    found = {path.name for path in files}
+    assert {"mlflow.db", "MLmodel", "booster.txt", "card.md", "gain.png", "reliability.png"} <= found
+    assert {"summary.html", "groups.html", "contributions.html"} <= found
+    for path in files:
+        content = path.read_bytes()
+        assert forbidden.search(content) is None, path
+        assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle", ".pt", ".npy"}
+        assert not is_pickle(content), path
+
+
+def is_pickle(content: bytes) -> bool:
+    try:
+        return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(content))
+    except (ValueError, UnicodeDecodeError, IndexError):
+        return False
+
+
+def test_the_scan_knows_a_pickle() -> None:
+    assert all(is_pickle(pickle.dumps({"a": 1}, protocol)) for protocol in range(6))
