@@ -93,7 +93,7 @@ def test_a_list_keeps_to_its_capacity_but_for_red_and_orange_and_the_reserved_vi
     urgent = uses_a_visit.filter(pl.col("tier").is_in(URGENT)).height
     audit = made.audit.height
     assert uses_a_visit.height <= max(capacity, urgent + audit)
-    assert audit <= 0.05 * capacity + 0.5
+    assert audit <= max(1, 0.05 * capacity + 0.5)
     assert bool(made.messages) == (uses_a_visit.height > capacity)
     if made.waiting.height:
         assert uses_a_visit.height >= capacity, "somebody waits while visits are free"

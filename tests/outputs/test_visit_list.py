@@ -143,12 +143,14 @@ def test_hits_and_their_date_belong_together(make_list):
     assert (hit["rules_hit"].str.split("、").list.len() == hit["rule_hits_n"]).all()
 
 
-def test_audit_rows_are_routine_visits_told_apart_only_by_the_manifest(make_list):
+def test_audit_rows_are_told_apart_only_by_the_manifest(make_list):
     for county in make_list().counties:
         drawn = county.listed.filter(pl.col("rank").is_in(county.audit["rank"].implode()))
         assert county.audit.height == 3
         assert drawn["household_id"].to_list() == county.audit["household_id"].to_list()
-        assert set(drawn["tier"]) == {Tier.ROUTINE.value}
+        assert set(drawn["tier"]) <= {Tier.YELLOW.value, Tier.ROUTINE.value}
+        ways = {"规则触发", "自主申报", "例行走访"}
+        assert {part for basis in drawn["basis"] for part in basis.split("、")} <= ways
         assert county.audit["inclusion_probability"].is_between(0, 1, closed="right").all()
 
 
@@ -156,7 +158,12 @@ def test_another_seed_draws_other_audit_rows_and_nothing_else(make_list):
     first, second = make_list(seed=0), make_list(seed=1)
     for one, other in zip(first.counties, second.counties, strict=True):
         assert one.audit["household_id"].to_list() != other.audit["household_id"].to_list()
-        named = [c.listed.filter(pl.col("tier") != Tier.ROUTINE.value).drop("list_id") for c in (one, other)]
+        named = [
+            c.listed.filter(~pl.col("household_id").is_in(c.audit["household_id"].implode()))
+            .drop("list_id", "rank")
+            .filter(~pl.col("household_id").is_in(other_drawn["household_id"].implode()))
+            for c, other_drawn in ((one, other.audit), (other, one.audit))
+        ]
         assert named[0].equals(named[1])
 
 

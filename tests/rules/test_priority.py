@@ -108,17 +108,23 @@ def test_what_always_holds(case: Case) -> None:
 
 @given(cases())
 @settings(max_examples=200, deadline=None)
-def test_audit_is_drawn_from_what_neither_rules_nor_model_chose(case: Case) -> None:
+def test_audit_is_drawn_from_all_that_the_list_leaves_out(case: Case) -> None:
+    """Whoever is not listed had a known chance above 0, on the waiting list as well, also beyond capacity."""
     result = case.rank()
     audit = result.order[result.is_audit]
-    assert (case.arrays["tiers"][audit] == ROUTINE).all()
-    assert (result.tiers[result.is_audit] == ROUTINE).all()
+    tiers, capacity, share = case.arrays["tiers"], case.options["capacity"], case.options["audit_share"]
+    assert np.isin(result.tiers[result.is_audit], [YELLOW, ROUTINE]).all()
+    left_out = len(tiers) - len(result)
+    pool = len(audit) + left_out
     assert len(audit) == result.counts["audit"]
-    free = int((case.arrays["tiers"] > YELLOW).sum())
-    wanted = int(case.options["capacity"] * case.options["audit_share"] + 0.5)
-    assert len(audit) == min(wanted, free)
+    assert pool == result.counts["audit_pool"]
+    if share and capacity:
+        assert len(audit) == min(max(1, int(capacity * share + 0.5)), pool)
+    else:
+        assert len(audit) == 0
     probability = result.inclusion_probability[result.is_audit]
-    assert np.allclose(probability, len(audit) / max(result.counts["audit_pool"], 1))
+    assert np.allclose(probability, len(audit) / max(pool, 1))
+    assert left_out == 0 or not (share and capacity) or probability.min() > 0
     assert np.isnan(result.inclusion_probability[~result.is_audit]).all()
 
 
@@ -254,6 +260,23 @@ def test_audit_draws_every_row_equally_often_and_spreads_over_strata() -> None:
         assert np.bincount(strata[result.order], minlength=4).tolist() == [4, 2, 1, 1]
     assert np.abs(drawn / seeds - size / n).max() < 4 * np.sqrt(0.2 * 0.8 / seeds)
     assert result.inclusion_probability.tolist() == [size / n] * size
+
+
+def test_the_waiting_list_is_drawn_from_like_the_rest_and_a_drawn_row_keeps_its_tier() -> None:
+    n_waiting, n_free, seeds = 20, 20, 600
+    drawn = np.zeros(1 + n_waiting + n_free)
+    for seed in range(seeds):
+        result = _rank(
+            [RED] + [YELLOW] * n_waiting + [ROUTINE] * n_free, capacity=1, audit_share=1.0, rng_seed=seed
+        )
+        (row,) = result.order[result.is_audit]
+        drawn[row] += 1
+        assert result.tiers[result.is_audit] == (YELLOW if row <= n_waiting else ROUTINE)
+        assert len(result.waiting) == n_waiting - (row <= n_waiting)
+        assert row not in result.waiting
+    assert drawn[0] == 0
+    assert abs(drawn[1 : n_waiting + 1].sum() / seeds - 0.5) < 4 * np.sqrt(0.25 / seeds)
+    assert result.inclusion_probability[result.is_audit] == 1 / (n_waiting + n_free)
 
 
 def test_strata_are_township_by_score_band() -> None:

@@ -85,7 +85,7 @@ def exact_interval(
 
 
 def estimate_missed(results: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
-    """Return how many households with a need neither rules nor model had listed, by the audit sample.
+    """Return how many households with a need the list left out, by the audit sample.
 
     Parameters
     ----------
@@ -97,10 +97,10 @@ def estimate_missed(results: pl.DataFrame, confidence: float = 0.95) -> pl.DataF
     Returns
     -------
     polars.DataFrame
-        By list: ``list_id``, ``pool`` (households the sample was drawn from), ``drawn``, ``verified``,
-        ``found``, ``missed`` (estimate), ``low``, ``high``. Without a case found ``missed`` is 0 and ``high``
-        the largest number of cases that a sample without any would still allow; without a visit verified, all
-        three are null.
+        By list: ``list_id``, ``pool`` (households the sample was drawn from: all that would otherwise not be
+        listed, 候补 as well), ``drawn``, ``verified``, ``found``, ``missed`` (estimate), ``low``, ``high``.
+        Without a case found ``missed`` is 0 and ``high`` the largest number of cases that a sample without
+        any would still allow; without a visit verified, all three are null.
 
     Notes
     -----

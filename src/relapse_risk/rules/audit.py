@@ -1,4 +1,4 @@
-"""The random audit sample: households neither rules nor model chose, so that what both miss is known."""
+"""The random audit sample of the households that a list leaves out, so that what it misses is known."""
 
 from __future__ import annotations
 

@@ -67,17 +67,18 @@ class VisitSelection:
     tiers : ndarray of int8, shape (n_listed,)
         0 红, 1 橙, 2 黄, 3 蓝, 4 常, of each listed row.
     basis : tuple of tuple of Basis, length n_listed
-        Why each row is listed. An audit row is a routine visit like any other.
+        Why each row is listed. An audit row that no rule names is a routine visit like any other.
     is_audit : ndarray of bool, shape (n_listed,)
         Whether the row is of the random audit sample; for the manifest, not for the list.
     inclusion_probability : ndarray of float64, shape (n_listed,)
-        Of audit rows: the probability with which a row of the pool was drawn; NaN elsewhere.
+        Of audit rows: the probability with which a row of the pool was drawn; NaN elsewhere. The pool is all
+        rows that would otherwise be left out, 候补 as well.
     waiting : ndarray of int64, shape (n_waiting,)
         Positions of the 黄 rows that did not fit, in order (候补).
     counts : mapping of str to int
-        ``capacity``, ``red``, ``orange``, ``yellow``, ``blue``, ``routine`` (audit included), ``audit``,
-        ``audit_pool``, ``settled`` (rows that use no capacity), ``waiting``, and ``excess``: visits beyond
-        capacity.
+        ``capacity``, ``red``, ``orange``, ``yellow``, ``blue``, ``routine`` (each with its audit rows),
+        ``audit``, ``audit_pool``, ``settled`` (rows that use no capacity), ``waiting``, and ``excess``:
+        visits beyond capacity.
     """
 
     order: Positions
@@ -182,7 +183,7 @@ def rank_for_visits(
     strata : array_like, shape (n,), optional
         Groups the audit sample is spread over in proportion; see :func:`audit_strata`.
     model_share, audit_share : float
-        Parts of capacity set aside before 黄 is filled.
+        Parts of capacity set aside before 黄 is filled; an audit share above 0 is at least one visit.
     rng_seed : int
         Of the audit sample.
     is_settled : ndarray of bool, shape (n,), optional
@@ -213,9 +214,10 @@ def rank_for_visits(
     then graver, then by the fallback ranking. A row without a ranking comes last among its equals and is
     never dropped. Remaining ties are settled by the stable key. No score moves a row between 红, 橙 and 黄.
 
-    The audit sample is drawn without replacement, systematically from the pool sorted by stratum in random
-    order within it: each row of the pool has the same probability, size over pool, and each stratum its
-    share to within one visit.
+    The audit sample is drawn without replacement from all rows that the above leaves out, also those of 黄,
+    systematically from the pool sorted by stratum in random order within it: each row of the pool has the
+    same probability, size over pool, and each stratum its share to within one visit. So whoever is not
+    listed had a known chance above 0. A drawn row keeps its tier and stands at its place in it.
     """
     _check_shares(capacity, model_share, audit_share)
     rows = _Rows(
@@ -234,12 +236,13 @@ def rank_for_visits(
     fills = free[_is_known(fallback_ranking)[free]] if fallback_ranking is not None else free[:0]
 
     needed = int(((rows.tiers <= ORANGE) & ~rows.is_settled).sum())
-    n_audit = min(_share_of(capacity, audit_share), len(free))
+    n_audit = min(_audit_size(capacity, audit_share), len(yellow) + len(free))
+    n_spared = max(len(free) - n_audit, 0)
     room = max(capacity - needed - n_audit, 0)
-    n_model = min(_share_of(capacity, model_share), room, len(alerts), len(free) - n_audit)
+    n_model = min(_share_of(capacity, model_share), room, len(alerts), n_spared)
     n_yellow = min(len(yellow), room - n_model)
-    n_model = min(room - n_yellow, len(alerts), len(free) - n_audit)
-    n_fill = min(room - n_yellow - n_model, len(free) - n_audit - n_model)
+    n_model = min(room - n_yellow, len(alerts), n_spared)
+    n_fill = min(room - n_yellow - n_model, n_spared - n_model)
 
     chosen = rows.tiers.copy()
     chosen[alerts[:n_model]] = BLUE
@@ -247,11 +250,12 @@ def rank_for_visits(
     is_listed[yellow[:n_yellow]] = True
     is_listed[alerts[:n_model]] = True
     is_listed[fills[~is_listed[fills]][:n_fill]] = True
-    pool = free[~is_listed[free]]
-    audit = draw_audit(pool, strata, rows.keys[-1], n_audit, rng_seed)
+    pool = np.flatnonzero(~is_listed)
+    audit = draw_audit(pool, strata, rows.keys[-1], min(n_audit, len(pool)), rng_seed)
     is_listed[audit] = True
+    waiting = yellow[~is_listed[yellow]]
     final = _Rows(chosen, rows.has_rule_hit, rows.self_applied, rows.is_settled, rows.keys)
-    return _selection(final, is_listed, audit, len(pool), yellow[n_yellow:], capacity)
+    return _selection(final, is_listed, audit, len(pool), waiting, capacity)
 
 
 @dataclass(frozen=True)
@@ -317,6 +321,11 @@ def _is_known(ranking: Array) -> Mask:
 def _share_of(capacity: int, share: float) -> int:
     """Return a share of capacity in whole visits, halves rounded up."""
     return min(int(np.floor(capacity * share + 0.5)), capacity)
+
+
+def _audit_size(capacity: int, share: float) -> int:
+    """Return the visits of the audit sample: without any, what a small list misses is never known."""
+    return max(_share_of(capacity, share), min(capacity, 1)) if share > 0 else 0
 
 
 def _selection(
