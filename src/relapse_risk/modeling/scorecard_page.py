@@ -19,7 +19,8 @@ _STYLE = """@page { size: A4; margin: 12mm }
 body { font: 10pt/1.3 "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; margin: 0 auto; max-width: 186mm }
 h1 { font-size: 15pt; margin: 0 0 2mm } p { margin: 1mm 0 } small { color: #444 }
 table { border-collapse: collapse; width: 100%; margin: 2mm 0 }
-td, th { border: .3mm solid #666; padding: .8mm 1.5mm; text-align: left } td.n { white-space: nowrap }"""
+td, th { border: .3mm solid #666; padding: .8mm 1.5mm; text-align: left }
+td.n, span { white-space: nowrap }"""
 
 
 def render_page(model: TrainedModel) -> str:
