@@ -98,7 +98,7 @@ def same(found: tuple[float, float, float], expected: tuple[float, float, float]
 
 def test_event_is_dated_to_the_first_failing_period_in_the_window() -> None:
     panel = panel_of(*months_of("a", [9000] * 4 + [7000, 9000, 6000] + [9000] * 5))
-    assert same(label_one(panel), (5, 12, 1))
+    assert same(label_one(panel), (5, 4, 1))
 
 
 def test_a_failing_period_that_ends_on_the_as_of_date_is_not_in_the_window() -> None:
@@ -120,32 +120,44 @@ def test_an_event_seen_after_a_gap_is_an_event() -> None:
     assert same(label_one(panel), (5, 2, 1))
 
 
+def test_an_event_lies_in_the_period_that_showed_it_not_on_its_last_day() -> None:
+    """A yearly report tells that it happened within the year; no shorter horizon has an outcome."""
+    label = LabelConfig(outcomes=("status",))
+    quarters = [period("a", add_months(START, 3 * k), 1, 3, below_line=k == 3) for k in (1, 2, 3, 4)]
+    assert same(label_one(panel_of(*quarters), label), (9, 6, 1))
+    yearly = panel_of(period("a", date(2023, 12, 31), 1, 12, below_line=True))
+    labels = make_labels(yearly, [START], label, COHORT, date(2030, 1, 1), LINES)
+    assert (labels.event_month[0], labels.observed_months[0]) == (12, 0)
+    assert np.isnan([labels.outcome_within(3)[0], labels.outcome_within(6)[0]]).all()
+    assert labels.outcome_within(12)[0] == 1
+
+
 def test_a_row_recorded_after_known_on_is_not_seen() -> None:
     rows = months_of("a", [9000] * 12)
     rows[4] = period("a", add_months(START, 5), 6000, recorded=date(2024, 3, 1))
     panel = panel_of(*rows)
     assert same(label_one(panel, known_on=date(2024, 2, 29)), (np.nan, 4, np.nan))
-    assert same(label_one(panel, known_on=date(2024, 3, 1)), (5, 12, 1))
+    assert same(label_one(panel, known_on=date(2024, 3, 1)), (5, 4, 1))
 
 
 def test_a_correction_stands_from_the_day_it_was_recorded() -> None:
     corrected = period("a", add_months(START, 5), 9000, recorded=date(2024, 3, 1))
     panel = panel_of(*months_of("a", [9000] * 4 + [6000] + [9000] * 7), corrected)
-    assert same(label_one(panel, known_on=date(2024, 2, 29)), (5, 12, 1))
+    assert same(label_one(panel, known_on=date(2024, 2, 29)), (5, 4, 1))
     assert same(label_one(panel, known_on=date(2024, 3, 1)), (np.nan, 12, 0))
 
 
 def test_the_line_is_that_of_the_period_s_own_end() -> None:
     lines = ThresholdTable([line(6600, last=date(2023, 6, 30)), line(7300, first=date(2023, 7, 1))])
     panel = panel_of(*months_of("a", [7000] * 12))
-    assert same(label_one(panel, thresholds=lines), (7, 12, 1))
+    assert same(label_one(panel, thresholds=lines), (7, 6, 1))
 
 
 def test_the_line_is_that_of_the_household_s_county() -> None:
     lines = ThresholdTable([line(6600), line(8000, area="1302")])
     rows = months_of("a", [7000] * 12)
     assert same(label_one(panel_of(*rows), thresholds=lines), (np.nan, 12, 0))
-    assert same(label_one(panel_of(*rows, county="130202"), thresholds=lines), (1, 12, 1))
+    assert same(label_one(panel_of(*rows, county="130202"), thresholds=lines), (1, 0, 1))
 
 
 def test_without_a_line_nothing_is_known() -> None:
@@ -166,7 +178,7 @@ def test_income_at_the_line_is_not_below_it_whatever_the_period(months: int) -> 
 def test_income_counts_claims_and_own_pay_and_blank_means_none() -> None:
     fine = period("a", add_months(START, 1), 8000, claim_income_yuan=50.0, oop_compliant_yuan=100.0)
     poor = period("a", add_months(START, 2), 8000, oop_compliant_yuan=60.0)
-    assert same(label_one(panel_of(fine, poor)), (2, 2, 1))
+    assert same(label_one(panel_of(fine, poor)), (2, 1, 1))
 
 
 def test_income_is_summed_from_its_parts_and_not_known_where_one_is_missing() -> None:
@@ -178,7 +190,7 @@ def test_income_is_summed_from_its_parts_and_not_known_where_one_is_missing() ->
         "transfer_income_yuan": 0.0,
     }
     whole = panel_of(period("a", add_months(START, 1), **parts))
-    assert same(label_one(whole), (1, 1, 1))
+    assert same(label_one(whole), (1, 0, 1))
     lacking = panel_of(period("a", add_months(START, 1), **{**parts, "transfer_income_yuan": None}))
     assert same(label_one(lacking), (np.nan, 0, np.nan))
 
@@ -206,7 +218,7 @@ def test_periods_of_any_length_fill_one_window() -> None:
         period("a", date(2023, 3, 31), 11199, 3),
     )
     # (9 months at 6000 + 3 at 11,199) / 12 lies a quarter of a yuan below 7300.
-    assert same(label_one(mixed, label), (3, 3, 1))
+    assert same(label_one(mixed, label), (3, 0, 1))
 
 
 def test_a_blank_guarantee_carries_its_last_value_for_a_year() -> None:
@@ -215,7 +227,7 @@ def test_a_blank_guarantee_carries_its_last_value_for_a_year() -> None:
     panel = panel_of(graded, *months_of("a", [1.0] * 12))
     assert same(label_one(panel, label), (np.nan, 6, np.nan))
     failing = panel_of(graded, *months_of("a", [1.0] * 2), period("a", date(2023, 3, 31), 1, house_grade="D"))
-    assert same(label_one(failing, label), (3, 3, 1))
+    assert same(label_one(failing, label), (3, 2, 1))
 
 
 def test_any_outcome_is_an_event_and_none_needs_all_known() -> None:
@@ -259,7 +271,7 @@ def test_yearly_status_needs_neither_income_nor_line() -> None:
 
 def test_an_as_of_date_within_a_month_has_that_month_in_its_window() -> None:
     panel = panel_of(*months_of("a", [6000] + [9000] * 11))
-    assert same(label_one(panel, as_of=date(2023, 1, 15)), (1, 12, 1))
+    assert same(label_one(panel, as_of=date(2023, 1, 15)), (1, 0, 1))
     assert label_one(panel, as_of=date(2023, 1, 31))[0] != 1
 
 

@@ -20,7 +20,7 @@ from relapse_risk.config import CohortConfig, LabelConfig
 from relapse_risk.errors import ContractError
 from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.thresholds import ThresholdTable
-from relapse_risk.welfare import FAILING, WelfareGrid, last_complete_month, welfare_states
+from relapse_risk.welfare import FAILING, FINE, WelfareGrid, last_complete_month, welfare_states
 from relapse_risk.windows import add_months
 
 LABEL_INDEX_COLUMNS = ("household_id", "as_of_date", "county_code", "township_code", "village_code")
@@ -40,7 +40,8 @@ class Labels:
         Months from the as-of date to the end of the first period that shows the event; NaN where none
         was seen. A period's end is when the event was first seen, not when it happened.
     observed_months : ndarray of float64, shape (n_rows,)
-        Months after the as-of date that known periods cover without a break, at most the horizon.
+        Months after the as-of date that known periods without the event cover without a break, at most the
+        horizon. The first event happened after them, and by the end of ``event_month``.
     horizon_months : int
     known_on : date or None
         The day as of which the outcome was read.
@@ -262,7 +263,7 @@ class _Outcomes:
         """Return event months and months observed after a date.
 
         A household that ended since is followed through its heirs: the first event of any of them is its
-        own, and it is observed as long as all of them are.
+        own, and it is known to be free of it as long as all of them are.
         """
         followed = self.known.followed(household_ids)
         rows = self.grid.positions(followed["heir_id"])
@@ -282,14 +283,14 @@ class _Outcomes:
 def _first_events(
     state: NDArray[np.int8], length: NDArray[np.int8]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the month of the first failing period, and the months covered without a break."""
+    """Return the month of the first failing period, and the months free of it without a break."""
     event = np.full(len(state), np.nan)
     observed = np.zeros(len(state))
     for column in range(state.shape[1]):
         month = column + 1
         now = state[:, column]
-        continues = (now >= 0) & (month - length[:, column] <= observed)
-        observed[continues] = month
+        is_free = (now == FINE) & np.isnan(event)
+        observed[is_free & (month - length[:, column] <= observed)] = month
         event[(now == FAILING) & np.isnan(event)] = month
     return event, observed
 

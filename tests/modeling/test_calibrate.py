@@ -22,16 +22,16 @@ def margins(hazard_data) -> np.ndarray:
     return 2.0 * log_odds(hazard) - 1.5
 
 
-@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("method", ["level", "sigmoid", "beta", "isotonic"])
 def test_expected_events_equal_those_seen_in_every_interval(hazard_data, margins, method: str) -> None:
     months = hazard_data.event_month, hazard_data.observed_months
     calibration = IntervalCalibration.learn(margins, *months, ENDS, method)
     at_risk, event = person_intervals(*months, ENDS)
     hazard = sigmoid(calibration.apply(margins))
     for k in range(3):
-        assert hazard[at_risk[:, k], k].sum() == pytest.approx(event[:, k].sum(), rel=1e-3)
+        assert at_risk[:, k] @ hazard[:, k] == pytest.approx(event[:, k].sum(), rel=1e-3)
     risk = risk_from_margins(calibration.apply(margins))
-    assert np.abs(risk - hazard_data.risk).mean() < 0.01
+    assert np.abs(risk - hazard_data.risk).mean() < (0.06 if method == "level" else 0.01)
     assert (np.diff(risk, axis=1) >= 0).all()
 
 
@@ -63,7 +63,7 @@ def test_an_inverted_score_gets_its_level_only(hazard_data, margins) -> None:
     assert [each.slope for each in calibration.maps] == [1.0] * 3
 
 
-@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("method", ["sigmoid", "beta", "isotonic"])
 @pytest.mark.parametrize(("n_events", "expected"), [(0, 0.5), (4, 4.0)])
 def test_few_events_shift_the_level_only(method: str, n_events: int, expected: float) -> None:
     margin = np.random.default_rng(0).normal(-3, 1, size=(400, 1))
@@ -81,7 +81,7 @@ def test_nothing_to_learn_from_changes_nothing() -> None:
     assert np.array_equal(IntervalCalibration.identity(1).apply(margins), margins)
 
 
-@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "none"])
+@pytest.mark.parametrize("method", ["none", "level", "sigmoid", "beta", "isotonic"])
 def test_it_survives_json_to_the_bit(hazard_data, margins, method: str) -> None:
     months = hazard_data.event_month, hazard_data.observed_months
     calibration = IntervalCalibration.learn(margins, *months, ENDS, method)

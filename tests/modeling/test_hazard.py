@@ -9,7 +9,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tests.modeling.conftest import ENDS, draw_hazard_data
 
+from relapse_risk.modeling.baselines import LogisticHazard
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import person_intervals
 
@@ -113,3 +115,17 @@ def test_features_without_any_value_do_no_harm() -> None:
     risk = HazardClassifier((3,), **SMALL).fit(values, event, observed).predict_risk(values)
     at_risk, events = person_intervals(event, observed, (3,))
     assert risk[:, 0] == pytest.approx(events.sum() / at_risk.sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", [HazardClassifier, LogisticHazard])
+def test_yearly_reports_give_the_twelve_month_risk_that_finer_ones_give(kind: type) -> None:
+    """An event that a report of a year shows counts as the union of all intervals, for any estimator."""
+    data = draw_hazard_data(20_000, 8, censored_share=0.0)
+    has_event = ~np.isnan(data.event_month)
+    yearly = np.where(has_event, 12.0, np.nan), np.where(has_event, 0.0, 12.0)
+    fine = kind(ENDS).fit(data.values, data.event_month, data.observed_months).predict_risk(data.values)
+    coarse = kind(ENDS).fit(data.values, *yearly).predict_risk(data.values)
+    assert coarse[:, 2].mean() == pytest.approx(has_event.mean(), rel=0.02)
+    assert np.abs(coarse[:, 2] - fine[:, 2]).mean() < 0.02
+    # Spread evenly, the risk lies in all intervals.
+    assert (coarse[:, 0] > 0.1 * coarse[:, 2]).all()

@@ -49,9 +49,9 @@ class LogisticHazard(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
         """Fit on rows with their time to the event and how far they were observed."""
-        is_at_risk, is_event = person_intervals(event_month, observed_months, self.intervals_months)
-        used = is_at_risk.any(axis=1)
-        values, is_at_risk, is_event = X[used], is_at_risk[used], is_event[used]
+        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
+        used = (at_risk > 0.0).any(axis=1)
+        values, at_risk, event = X[used], at_risk[used], event[used]
         categorical = set(self.categorical_features or ())
         self.encodings_ = []
         gaps: set[bytes] = set()
@@ -67,7 +67,7 @@ class LogisticHazard(BaseEstimator):  # type: ignore[misc]
         design = np.empty((len(values), sum(e.width for e in self.encodings_)), dtype=np.float32)
         for start in range(0, len(values), _BLOCK_ROWS):
             design[start : start + _BLOCK_ROWS] = encode(self.encodings_, values[start : start + _BLOCK_ROWS])
-        self.intercepts_, self.slopes_ = fit_logistic_hazard(design, is_at_risk, is_event, 1.0 / self.c)
+        self.intercepts_, self.slopes_ = fit_logistic_hazard(design, at_risk, event, 1.0 / self.c)
         self.n_features_in_ = X.shape[1]
         return self
 
@@ -166,9 +166,9 @@ class BestIndicator(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
         """Fit on rows with their time to the event and how far they were observed."""
-        is_at_risk, is_event = person_intervals(event_month, observed_months, self.intervals_months)
-        has_event: Mask = np.asarray(is_event.any(axis=1))
-        is_judged: Mask = has_event | is_at_risk.all(axis=1)
+        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
+        has_event: Mask = np.asarray((event > 0.0).any(axis=1))
+        is_judged: Mask = has_event | (at_risk == 1.0).all(axis=1)
         outcome = has_event[is_judged]
         skipped = set(self.categorical_features or ())
         auc = np.array(
@@ -181,10 +181,8 @@ class BestIndicator(BaseEstimator):  # type: ignore[misc]
         self.fill_ = _median(X[:, self.position_])
         values = _filled(X[:, self.position_]) * self.sign_
         self.knots_, self.scores_ = _rank_scores(values)
-        used = is_at_risk.any(axis=1)
-        intercepts, slopes = fit_logistic_hazard(
-            self._score(X)[used, None], is_at_risk[used], is_event[used], 1e-6
-        )
+        used = (at_risk > 0.0).any(axis=1)
+        intercepts, slopes = fit_logistic_hazard(self._score(X)[used, None], at_risk[used], event[used], 1e-6)
         self.intercepts_, self.slope_ = intercepts, max(float(slopes[0]), _SMALLEST_SLOPE)
         return self
 

@@ -5,15 +5,17 @@ Hazards are calibrated, not cumulative risks, so that risk still rises with the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 
-from relapse_risk.modeling.intervals import Array, Mask, log_odds, person_intervals, sigmoid
+from relapse_risk.modeling.intervals import Array, log_odds, person_intervals, sigmoid
 
+CalibrationMethod = Literal["none", "level", "sigmoid", "beta", "isotonic"]
+METHODS: tuple[CalibrationMethod, ...] = get_args(CalibrationMethod)  # the simplest first
 FEWEST_EVENTS = 10
 _SMALLEST_SLOPE = 0.05
 _SLOPE_DEVIATION = 0.25  # of the prior around 1: a few dozen events move the slope half of the way
@@ -26,19 +28,21 @@ class MarginMap:
 
     Attributes
     ----------
-    kind : {"identity", "sigmoid", "isotonic"}
-        ``sigmoid`` is ``intercept + slope * margin``; ``isotonic`` interpolates between knots.
+    kind : {"identity", "sigmoid", "beta", "isotonic"}
+        ``sigmoid`` is ``intercept + slope * margin``; ``beta`` is ``intercept + slope * log(p) -
+        upper_slope * log(1 - p)`` of the hazard ``p``; ``isotonic`` interpolates between knots.
     n_rows, n_events : int
         What it was learnt on.
     """
 
-    kind: Literal["identity", "sigmoid", "isotonic"]
+    kind: Literal["identity", "sigmoid", "beta", "isotonic"]
     intercept: float = 0.0
     slope: float = 1.0
     knots: tuple[float, ...] = ()
     margins: tuple[float, ...] = ()
     n_rows: int = 0
     n_events: int = 0
+    upper_slope: float = 1.0
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> MarginMap:
@@ -50,6 +54,9 @@ class MarginMap:
         """Return the calibrated margins, shape as given."""
         if self.kind == "isotonic":
             return np.interp(margin, self.knots, self.margins)
+        if self.kind == "beta":
+            low, high = _beta_columns(margin)
+            return self.intercept + self.slope * low + self.upper_slope * high
         return self.intercept + self.slope * margin
 
 
@@ -57,7 +64,7 @@ class MarginMap:
 class IntervalCalibration:
     """One rising map an interval."""
 
-    method: Literal["sigmoid", "isotonic", "none"]
+    method: CalibrationMethod
     maps: tuple[MarginMap, ...]
 
     @classmethod
@@ -72,7 +79,7 @@ class IntervalCalibration:
         event_month: Array,
         observed_months: Array,
         interval_ends: Sequence[int],
-        method: Literal["sigmoid", "isotonic", "none"],
+        method: CalibrationMethod,
     ) -> IntervalCalibration:
         """Return the calibration learnt on rows the model was not fitted on.
 
@@ -82,24 +89,25 @@ class IntervalCalibration:
             Uncalibrated log-odds of the hazards.
         event_month, observed_months : ndarray, shape (n,)
         interval_ends : sequence of int
-        method : {"sigmoid", "isotonic", "none"}
-            An interval with fewer than 10 events or event-free rows only has its level shifted.
+        method : {"none", "level", "sigmoid", "beta", "isotonic"}
+            ``level`` moves the intercept alone, for a prevalence that has shifted. An interval with fewer
+            than 10 events or event-free rows only has its level moved, whatever the method.
 
         Notes
         -----
-        Sigmoid: Platt 1999, with a slope above zero and a normal prior around 1; isotonic: Zadrozny and
-        Elkan 2002 (doi:10.1145/775047.775151).
+        Sigmoid: Platt 1999, with a slope above zero and a normal prior around 1; beta: Kull, Silva Filho and
+        Flach 2017 (doi:10.1214/17-EJS1338SI), with such a prior on both slopes; isotonic: Zadrozny and Elkan
+        2002 (doi:10.1145/775047.775151).
         """
+        at_risk, event = person_intervals(event_month, observed_months, interval_ends)
         if method == "none":
             return cls.identity(len(interval_ends))
-        is_at_risk, is_event = person_intervals(event_month, observed_months, interval_ends)
-        learn = _learn_isotonic if method == "isotonic" else _learn_sigmoid
         maps = []
         for k in range(len(interval_ends)):
-            used = is_at_risk[:, k]
-            margin, event = margins[used, k], is_event[used, k]
-            enough = min(int(event.sum()), int((~event).sum())) >= FEWEST_EVENTS
-            maps.append(learn(margin, event) if enough else _learn_level(margin, event))
+            used = at_risk[:, k] > 0.0
+            part = margins[used, k], at_risk[used, k], event[used, k]
+            enough = min(part[2].sum(), (part[1] - part[2]).sum()) >= FEWEST_EVENTS
+            maps.append(_LEARN[method](*part) if enough else learn_level(*part))
         return cls(method, tuple(maps))
 
     def apply(self, margins: Array) -> Array:
@@ -116,55 +124,94 @@ class IntervalCalibration:
         return cls(plain["method"], tuple(MarginMap.from_json(each) for each in plain["maps"]))
 
 
-def _learn_level(margin: Array, event: Mask) -> MarginMap:
+def learn_level(margin: Array, at_risk: Array, event: Array) -> MarginMap:
     """Return a shift under which as many events are expected as were seen, and at least half a one."""
-    n_rows, n_events = len(margin), int(event.sum())
-    if not n_rows:
+    n_rows, n_events = float(at_risk.sum()), float(event.sum())
+    if n_rows <= 0.0:
         return MarginMap("identity")
-    expected = min(max(float(n_events), 0.5), n_rows - 0.5)
+    expected = min(max(n_events, min(0.5, n_rows / 2.0)), n_rows - min(0.5, n_rows / 2.0))
     low, high = -40.0, 40.0
     for _ in range(80):
         middle = (low + high) / 2.0
-        if float(sigmoid(margin + middle).sum()) < expected:
+        if float((at_risk * sigmoid(margin + middle)).sum()) < expected:
             low = middle
         else:
             high = middle
-    return MarginMap("sigmoid", (low + high) / 2.0, 1.0, (), (), n_rows, n_events)
+    return MarginMap("sigmoid", (low + high) / 2.0, 1.0, (), (), round(n_rows), round(n_events))
 
 
-def _learn_sigmoid(margin: Array, event: Mask) -> MarginMap:
+def learn_line(margin: Array, at_risk: Array, event: Array, pull: float) -> tuple[float, float]:
+    """Return intercept and slope of the log-odds, the slope drawn towards 1 with precision ``pull``."""
+    start = learn_level(margin, at_risk, event).intercept
+    found = _newton(margin[:, None], at_risk, event, start, pull)
+    return float(found[0]), float(found[1])
+
+
+def _learn_sigmoid(margin: Array, at_risk: Array, event: Array) -> MarginMap:
     """Return intercept and slope, the slope drawn towards 1 where events are few."""
-    weights = np.array([_learn_level(margin, event).intercept, 1.0])
-    design = np.column_stack([np.ones(len(margin)), margin])
-    pull = np.array([0.0, 1.0 / _SLOPE_DEVIATION**2])
-    for _ in range(50):
+    intercept, slope = learn_line(margin, at_risk, event, 1.0 / _SLOPE_DEVIATION**2)
+    if slope < _SMALLEST_SLOPE:
+        return learn_level(margin, at_risk, event)
+    counts = round(float(at_risk.sum())), round(float(event.sum()))
+    return MarginMap("sigmoid", intercept, slope, (), (), *counts)
+
+
+def _learn_beta(margin: Array, at_risk: Array, event: Array) -> MarginMap:
+    """Return intercept and a slope for either tail; a sigmoid where one of them would fall."""
+    start = learn_level(margin, at_risk, event).intercept
+    columns = np.column_stack(_beta_columns(margin))
+    found = _newton(columns, at_risk, event, start, 1.0 / _SLOPE_DEVIATION**2)
+    if found[1:].min() < _SMALLEST_SLOPE:
+        return _learn_sigmoid(margin, at_risk, event)
+    counts = round(float(at_risk.sum())), round(float(event.sum()))
+    return MarginMap("beta", float(found[0]), float(found[1]), (), (), *counts, float(found[2]))
+
+
+def _beta_columns(margin: Array) -> tuple[Array, Array]:
+    """Return ``log(p)`` and ``-log(1 - p)`` of the probability with these log-odds; they add up to them."""
+    return -np.logaddexp(0.0, -margin), np.logaddexp(0.0, margin)
+
+
+def _newton(columns: Array, at_risk: Array, event: Array, start: float, pull: float) -> Array:
+    """Return intercept and slopes of a weighted logistic fit, slopes drawn towards 1."""
+    weights = np.concatenate([[start], np.ones(columns.shape[1])])
+    design = np.column_stack([np.ones(len(columns)), columns])
+    ridge = np.concatenate([[0.0], np.full(columns.shape[1], pull)])
+    for _ in range(100):
         hazard = sigmoid(design @ weights)
-        gradient = design.T @ (hazard - event) + pull * (weights - 1.0)
-        curvature = (design * (hazard * (1.0 - hazard))[:, None]).T @ design + np.diag(pull)
+        gradient = design.T @ (at_risk * hazard - event) + ridge * (weights - 1.0)
+        curvature = (design * (at_risk * hazard * (1.0 - hazard))[:, None]).T @ design + np.diag(ridge)
+        # Columns that say the same leave the curvature singular without a prior.
+        curvature += np.eye(len(weights)) * 1e-9
         # Steps of at most 1 keep a level far off from overshooting.
         step = np.clip(np.linalg.solve(curvature, gradient), -1.0, 1.0)
         weights = weights - step
         if np.abs(step).max() < 1e-10:
             break
-    if weights[1] < _SMALLEST_SLOPE:
-        return _learn_level(margin, event)
-    counts = len(margin), int(event.sum())
-    return MarginMap("sigmoid", float(weights[0]), float(weights[1]), (), (), *counts)
+    return weights
 
 
-def _learn_isotonic(margin: Array, event: Mask) -> MarginMap:
+def _learn_isotonic(margin: Array, at_risk: Array, event: Array) -> MarginMap:
     from sklearn.isotonic import IsotonicRegression
 
     # A hazard of exactly 0 or 1 has no log-odds.
     edge = 1.0 / (2.0 * len(margin))
-    fitted = IsotonicRegression(y_min=edge, y_max=1.0 - edge).fit(margin, event.astype(np.float64))
+    fitted = IsotonicRegression(y_min=edge, y_max=1.0 - edge).fit(margin, event / at_risk, at_risk)
     return MarginMap(
         "isotonic",
         knots=tuple(fitted.X_thresholds_.tolist()),
         margins=tuple(log_odds(fitted.y_thresholds_).tolist()),
-        n_rows=len(margin),
-        n_events=int(event.sum()),
+        n_rows=round(float(at_risk.sum())),
+        n_events=round(float(event.sum())),
     )
+
+
+_LEARN: dict[str, Callable[[Array, Array, Array], MarginMap]] = {
+    "level": learn_level,
+    "sigmoid": _learn_sigmoid,
+    "beta": _learn_beta,
+    "isotonic": _learn_isotonic,
+}
 
 
 def reliability_table(risk: Array, outcome: Array, n_bins: int = 10) -> pl.DataFrame:

@@ -61,12 +61,12 @@ def _counts(labels: Labels) -> dict[str, int]:
 
 def _interval_counts(labels: Labels, experiment: Experiment) -> list[dict[str, Any]]:
     ends = experiment.model.intervals_months
-    is_at_risk, is_event = person_intervals(labels.event_month, labels.observed_months, ends)
+    at_risk, event = person_intervals(labels.event_month, labels.observed_months, ends)
     return [
         {
             "months": f"({start}, {end}]",
-            "at_risk": int(is_at_risk[:, k].sum()),
-            "events": int(is_event[:, k].sum()),
+            "at_risk": round(float(at_risk[:, k].sum())),
+            "events": round(float(event[:, k].sum())),
         }
         for k, (start, end) in enumerate(zip((0, *ends[:-1]), ends, strict=True))
     ]

@@ -111,12 +111,19 @@ reg_lambda
         lightgbm = _lightgbm()
         if observed_months is None:
             event_month, observed_months = np.asarray(event_month, dtype=np.float64).T
-        is_at_risk, is_event = person_intervals(event_month, observed_months, self.intervals_months)
-        interval, row = np.nonzero(is_at_risk.T)
+        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
+        interval, row = np.nonzero(at_risk.T)
+        label, weight = event[row, interval], at_risk[row, interval]
+        # A row that is in part an event stands twice, once with either outcome.
+        is_both = (label > 0.0) & (label < weight)
+        row, interval = np.concatenate([row, row[is_both]]), np.concatenate([interval, interval[is_both]])
+        weight = np.concatenate([np.where(label > 0.0, label, weight), (weight - label)[is_both]])
+        is_event = np.concatenate([label > 0.0, np.zeros(int(is_both.sum()), dtype=np.bool_)])
         expanded = np.column_stack([np.asarray(X, dtype=np.float32)[row], interval.astype(np.float32)])
         data = lightgbm.Dataset(
             expanded,
-            label=is_event[row, interval].astype(np.float32),
+            label=is_event.astype(np.float32),
+            weight=None if (weight == 1.0).all() else weight,
             categorical_feature=list(self.categorical_features or ()),
             params=self._parameters(expanded.shape[1]),
         )
@@ -184,10 +191,10 @@ reg_lambda
             ``event_month`` and ``observed_months``.
         """
         event_month, observed_months = np.asarray(y, dtype=np.float64).T
-        is_at_risk, is_event = person_intervals(event_month, observed_months, self.intervals_months)
+        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
         margins = self.hazard_margins(X)
-        likelihood = is_event * margins - np.logaddexp(0.0, margins)
-        return float(likelihood[is_at_risk].mean())
+        likelihood = event * margins - at_risk * np.logaddexp(0.0, margins)
+        return float(likelihood.sum() / at_risk.sum())
 
     def hazard_contributions(self, X: Array) -> Array:  # noqa: N803
         """Return what each feature adds to the log-odds of every interval's hazard.

@@ -17,39 +17,51 @@ Mask = NDArray[np.bool_]
 
 def person_intervals(
     event_month: Array, observed_months: Array, interval_ends: Sequence[int]
-) -> tuple[Mask, Mask]:
-    """Return which rows count in which interval, and in which they have their event.
+) -> tuple[Array, Array]:
+    """Return how much each row counts as at risk, and as an event, in each interval.
 
     Parameters
     ----------
     event_month : ndarray, shape (n,)
-        Months to the first event; NaN where none was seen.
+        Months to the end of the period that showed the first event; NaN where none was seen.
     observed_months : ndarray, shape (n,)
-        Months observed without a break, whether or not the event came first.
+        Months known to be free of the event, without a break. The event lies between them and
+        ``event_month``; where they reach ``event_month`` it happened in that month.
     interval_ends : sequence of int
         Rising ends in months; the first interval starts at 0.
 
     Returns
     -------
-    is_at_risk, is_event : ndarray of bool, shape (n, n_intervals)
-        A row leaves the risk set after its event, or at the first interval that was not wholly observed.
+    at_risk, event : ndarray, shape (n, n_intervals)
+        Weights between 0 and 1; whole wherever reports end where intervals do. An event is spread evenly
+        over the months in which it may have happened, and the row is at risk as far as it may still have
+        been free. A row without event counts in an interval for the share of it that was observed.
 
     Notes
     -----
-    An interval seen in part counts for nobody: its events would be counted without the rows that stayed
-    free of them, and the hazard would come out too high.
+    With these weights the binary likelihood fits the probability of the union of the intervals that an
+    event may lie in, exactly, whatever the spread (``docs/decisions/0015-partly-observed-windows.md``).
+    An event counts whole in an interval that the window cuts, since all its rows count for the part seen.
 
     Examples
     --------
-    >>> at_risk, event = person_intervals(np.array([5.0, np.nan]), np.array([12.0, 7.0]), (3, 6, 12))
-    >>> at_risk.astype(int).tolist(), event.astype(int).tolist()
-    ([[1, 1, 0], [1, 1, 0]], [[0, 1, 0], [0, 0, 0]])
+    >>> at_risk, event = person_intervals(np.array([5.0, 6.0, np.nan]), np.array([4.0, 0.0, 9.0]), (3, 6, 12))
+    >>> at_risk.tolist()
+    [[1.0, 1.0, 0.0], [1.0, 0.5, 0.0], [1.0, 1.0, 0.5]]
+    >>> event.tolist()
+    [[0.0, 1.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
     ends = np.asarray(interval_ends, dtype=np.float64)
     starts = np.concatenate([[0.0], ends[:-1]])
-    month = np.where(np.isnan(event_month), np.inf, event_month)[:, None]
-    is_at_risk = (observed_months[:, None] >= ends) & (month > starts)
-    return is_at_risk, is_at_risk & (month <= ends)
+    month, free = event_month[:, None].astype(np.float64), observed_months[:, None].astype(np.float64)
+    has_span = free < month
+    span = np.where(has_span, month - free, 1.0)
+    # What is left of the months the event may lie in, at the start and at the end of each interval.
+    at_start = np.where(has_span, np.clip((month - starts) / span, 0.0, 1.0), month > starts)
+    at_end = np.where(has_span, np.clip((month - ends) / span, 0.0, 1.0), month > ends)
+    observed = np.clip((free - starts) / (ends - starts), 0.0, 1.0)
+    is_event = ~np.isnan(month)
+    return np.where(is_event, at_start, observed), np.where(is_event, at_start - at_end, 0.0)
 
 
 def sigmoid(margin: Array) -> Array:

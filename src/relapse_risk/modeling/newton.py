@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from relapse_risk.modeling.intervals import Array, Mask, log_odds, sigmoid
+from relapse_risk.modeling.intervals import Array, log_odds, sigmoid
 
 _BLOCK_ROWS = 20_000
 _INTERCEPT_PENALTY = 1e-6
@@ -16,7 +16,7 @@ _MOST_ITERATIONS = 50
 
 
 def fit_logistic_hazard(
-    design: NDArray[np.float32] | Array, is_at_risk: Mask, is_event: Mask, penalty: float
+    design: NDArray[np.float32] | Array, at_risk: Array, event: Array, penalty: float
 ) -> tuple[Array, Array]:
     """Return intercepts by interval and slopes common to all of them.
 
@@ -27,7 +27,8 @@ def fit_logistic_hazard(
     Parameters
     ----------
     design : ndarray, shape (n, n_columns)
-    is_at_risk, is_event : ndarray of bool, shape (n, n_intervals)
+    at_risk, event : ndarray, shape (n, n_intervals)
+        Weights, as ``person_intervals`` gives them.
     penalty : float
 
     Returns
@@ -35,13 +36,13 @@ def fit_logistic_hazard(
     intercepts : ndarray, shape (n_intervals,)
     slopes : ndarray, shape (n_columns,)
     """
-    counts, events = is_at_risk.sum(axis=0), is_event.sum(axis=0)
+    counts, events = at_risk.sum(axis=0), event.sum(axis=0)
     n_intervals = len(counts)
     start = log_odds((events + 0.5) / (counts + 1.0))
     weights = np.concatenate([start, np.zeros(design.shape[1])])
     ridge = np.concatenate([np.full(n_intervals, _INTERCEPT_PENALTY), np.full(design.shape[1], penalty)])
     with single_threaded():
-        weights = _minimised(design, is_at_risk, is_event, weights, ridge)
+        weights = _minimised(design, at_risk, event, weights, ridge)
     return weights[:n_intervals], weights[n_intervals:]
 
 
@@ -56,17 +57,17 @@ def single_threaded() -> AbstractContextManager[object]:
 
 
 def _minimised(
-    design: NDArray[np.float32] | Array, is_at_risk: Mask, is_event: Mask, weights: Array, ridge: Array
+    design: NDArray[np.float32] | Array, at_risk: Array, event: Array, weights: Array, ridge: Array
 ) -> Array:
-    n_intervals = is_at_risk.shape[1]
+    n_intervals = at_risk.shape[1]
     for _ in range(_MOST_ITERATIONS):
-        before, gradient, curvature = _derivatives(design, is_at_risk, is_event, weights, n_intervals)
+        before, gradient, curvature = _derivatives(design, at_risk, event, weights, n_intervals)
         before += 0.5 * float(ridge @ weights**2)
         step = np.linalg.solve(curvature + np.diag(ridge), gradient + ridge * weights)
         scale = 1.0
         while scale > 1e-4:
             trial = weights - scale * step
-            loss = _loss(design, is_at_risk, is_event, trial, n_intervals)
+            loss = _loss(design, at_risk, event, trial, n_intervals)
             if loss + 0.5 * float(ridge @ trial**2) <= before + 1e-9 * abs(before):
                 break
             scale /= 2.0
@@ -81,19 +82,18 @@ def _margins(design: Array, weights: Array, n_intervals: int) -> Array:
 
 
 def _loss(
-    design: NDArray[np.float32] | Array, is_at_risk: Mask, is_event: Mask, weights: Array, n_intervals: int
+    design: NDArray[np.float32] | Array, at_risk: Array, event: Array, weights: Array, n_intervals: int
 ) -> float:
     total = 0.0
     for start in range(0, len(design), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
         margin = _margins(design[part].astype(np.float64), weights, n_intervals)
-        loss = np.logaddexp(0.0, margin) - is_event[part] * margin
-        total += float(loss[is_at_risk[part]].sum())
+        total += float((at_risk[part] * np.logaddexp(0.0, margin) - event[part] * margin).sum())
     return total
 
 
 def _derivatives(
-    design: NDArray[np.float32] | Array, is_at_risk: Mask, is_event: Mask, weights: Array, n_intervals: int
+    design: NDArray[np.float32] | Array, at_risk: Array, event: Array, weights: Array, n_intervals: int
 ) -> tuple[float, Array, Array]:
     """Return the loss, its gradient and its curvature at ``weights``, without the penalty."""
     size = len(weights)
@@ -101,12 +101,12 @@ def _derivatives(
     # Blocks bound the memory that float64 copies of the design take.
     for start in range(0, len(design), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
-        block, at_risk = design[part].astype(np.float64), is_at_risk[part]
+        block = design[part].astype(np.float64)
         margin = _margins(block, weights, n_intervals)
-        total += float((np.logaddexp(0.0, margin) - is_event[part] * margin)[at_risk].sum())
+        total += float((at_risk[part] * np.logaddexp(0.0, margin) - event[part] * margin).sum())
         hazard = sigmoid(margin)
-        residual = np.where(at_risk, hazard - is_event[part], 0.0)
-        spread = np.where(at_risk, hazard * (1.0 - hazard), 0.0)
+        residual = at_risk[part] * hazard - event[part]
+        spread = at_risk[part] * hazard * (1.0 - hazard)
         gradient[:n_intervals] += residual.sum(axis=0)
         gradient[n_intervals:] += block.T @ residual.sum(axis=1)
         cross = spread.T @ block

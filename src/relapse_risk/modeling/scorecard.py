@@ -115,23 +115,23 @@ class PointsScorecard(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
         """Fit on rows with their time to the event and how far they were observed."""
-        is_at_risk, is_event = person_intervals(event_month, observed_months, self.intervals_months)
-        used = is_at_risk.any(axis=1)
-        values, is_at_risk, is_event = X[used], is_at_risk[used], is_event[used]
+        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
+        used = (at_risk > 0.0).any(axis=1)
+        values, at_risk, event = X[used], at_risk[used], event[used]
         self.n_features_in_ = X.shape[1]
-        candidates = self._candidates(values, is_at_risk, is_event)
-        chosen, slopes = self._chosen(candidates, is_at_risk, is_event)
+        candidates = self._candidates(values, at_risk, event)
+        chosen, slopes = self._chosen(candidates, at_risk, event)
         self.items_ = _rounded(chosen, slopes)
         total = self.total_points(values)
-        intercepts, slope = fit_logistic_hazard(total[:, None], is_at_risk, is_event, 1e-6)
+        intercepts, slope = fit_logistic_hazard(total[:, None], at_risk, event, 1e-6)
         # No item, no slope: a column of zeros leaves it undetermined.
         self.intercepts_, self.slope_ = intercepts, max(float(slope[0]), 0.0) if self.items_ else 0.0
         self.mean_points_ = np.array([item.answer(values).mean() for item in self.items_])
         return self
 
-    def _candidates(self, values: Array, is_at_risk: Mask, is_event: Mask) -> list[_Binned]:
-        has_event: Mask = np.asarray(is_event.any(axis=1))
-        is_judged: Mask = has_event | np.asarray(is_at_risk.all(axis=1))
+    def _candidates(self, values: Array, at_risk: Array, event: Array) -> list[_Binned]:
+        has_event: Mask = np.asarray((event > 0.0).any(axis=1))
+        is_judged: Mask = has_event | np.asarray((at_risk == 1.0).all(axis=1))
         skipped = set(self.categorical_features or ())
         directions = self.directions or [0] * self.n_features_in_
         found = [
@@ -141,27 +141,25 @@ class PointsScorecard(BaseEstimator):  # type: ignore[misc]
         ]
         return [binned for binned in found if binned is not None]
 
-    def _chosen(
-        self, candidates: list[_Binned], is_at_risk: Mask, is_event: Mask
-    ) -> tuple[list[_Binned], Array]:
+    def _chosen(self, candidates: list[_Binned], at_risk: Array, event: Array) -> tuple[list[_Binned], Array]:
         """Return the items that enter, one after the other, and their slopes."""
-        least = float(np.log(max(int(is_event.sum()), 2)))
+        least = float(np.log(max(float(event.sum()), 2.0)))
         chosen: list[_Binned] = []
         slopes: Array = np.empty(0)
         margins = np.tile(
-            fit_logistic_hazard(_design([], len(is_event)), is_at_risk, is_event, 1.0)[0], (len(is_event), 1)
+            fit_logistic_hazard(_design([], len(event)), at_risk, event, 1.0)[0], (len(event), 1)
         )
         left = list(candidates)
         while left and len(chosen) < min(self.max_items, MOST_ITEMS):
             # Every cut was searched for, so every cut is paid for.
             price = least * np.array([len(binned.cuts) for binned in left])
-            gains = _score_tests(left, margins, is_at_risk, is_event) - price
+            gains = _score_tests(left, margins, at_risk, event) - price
             best = int(np.argmax(gains))
             if gains[best] <= 0:
                 break
             trial = [*chosen, left.pop(best)]
-            design = _design(trial, len(is_event))
-            intercepts, fitted = fit_logistic_hazard(design, is_at_risk, is_event, _RIDGE)
+            design = _design(trial, len(event))
+            intercepts, fitted = fit_logistic_hazard(design, at_risk, event, _RIDGE)
             if (fitted <= 0).any():
                 continue
             chosen, slopes = trial, fitted
@@ -340,11 +338,11 @@ def _design(items: Sequence[_Binned], n_rows: int) -> Array:
     return np.column_stack([item.column for item in items]) if items else np.empty((n_rows, 0))
 
 
-def _score_tests(items: Sequence[_Binned], margins: Array, is_at_risk: Mask, is_event: Mask) -> Array:
+def _score_tests(items: Sequence[_Binned], margins: Array, at_risk: Array, event: Array) -> Array:
     """Return the score statistic of adding each item with a positive slope; 0 where it would be negative."""
     hazard = sigmoid(margins)
-    residual = np.where(is_at_risk, is_event - hazard, 0.0).sum(axis=1)
-    spread = np.where(is_at_risk, hazard * (1.0 - hazard), 0.0).sum(axis=1)
+    residual = (event - at_risk * hazard).sum(axis=1)
+    spread = (at_risk * hazard * (1.0 - hazard)).sum(axis=1)
     found = np.zeros(len(items))
     for k, item in enumerate(items):
         column = item.column

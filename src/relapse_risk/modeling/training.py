@@ -203,8 +203,8 @@ def _drop_empty(
 def _check_events(labels: Labels, rows: Positions, experiment: Experiment) -> None:
     chosen = labels.rows(rows)
     ends = experiment.model.intervals_months
-    is_at_risk, is_event = person_intervals(chosen.event_month, chosen.observed_months, ends)
-    n_events = int(is_event.sum())
+    at_risk, event = person_intervals(chosen.event_month, chosen.observed_months, ends)
+    n_events = round(float(event.sum()))
     if n_events < FEWEST_EVENTS:
         raise ModelError(
             "RR401",
@@ -216,7 +216,8 @@ def _check_events(labels: Labels, rows: Positions, experiment: Experiment) -> No
             "only (--model none)",
             zh="训练期内返贫事件过少，无法训练模型；请提供更长的历史数据，或仅使用规则。",
         )
-    unseen = [f"{end} months" for end, count in zip(ends, is_at_risk.sum(axis=0), strict=True) if not count]
+    is_through = at_risk - event == 1.0
+    unseen = [f"{end} months" for end, count in zip(ends, is_through.sum(axis=0), strict=True) if not count]
     if unseen:
         raise ModelError(
             "RR403",
