@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -118,6 +119,7 @@ def first_pass_reads(features: FeatureSet) -> dict[str, tuple[str, ...]]:
     return plan.first_pass_reads if plan.wide_peers or plan.withheld_columns else {}
 
 
+@lru_cache(maxsize=8)
 def _planned(wanted: FeatureSet, every: FeatureSet) -> tuple[Plan, Callable[[str], Expression]]:
     """Return the plan of a feature set; formulas may name features outside it."""
 

@@ -117,20 +117,20 @@ class Plan:
             if isinstance(node, PeerStatistic):
                 self.peers[node] = Plan([node.inner], formula_of)
 
-    @property
+    @cached_property
     def leaves(self) -> tuple[Expression, ...]:
         """Everything that is read from the tables, also by the inside of comparisons with peers."""
         inside = (leaf for plan in self.peers.values() for leaf in plan.leaves)
         return tuple(dict.fromkeys((*inside, *self.program.leaves)))
 
-    @property
+    @cached_property
     def wide_peers(self) -> tuple[PeerStatistic, ...]:
         """Comparisons over areas that a partition may hold a part of only, each inside once."""
         found = {(node.inner, node.level): node for node in self.peers if node.level in WIDE_LEVELS}
         inside = (node for plan in self.peers.values() for node in plan.wide_peers)
         return tuple(dict.fromkeys((*inside, *found.values())))
 
-    @property
+    @cached_property
     def withheld_columns(self) -> tuple[tuple[str, str], ...]:
         """Columns of which it matters whether the whole county left them out."""
         read = {
@@ -141,7 +141,7 @@ class Plan:
         }
         return tuple(sorted(read & EMPTY_MEANS_NONE))
 
-    @property
+    @cached_property
     def first_pass_reads(self) -> dict[str, tuple[str, ...]]:
         """Tables, and columns beside the keys, that the first pass reads; no columns means all of them."""
         inside = Plan([node.inner for node in self.wide_peers], self._formula_of)
@@ -153,7 +153,7 @@ class Plan:
         reads |= {"household": (), "member": ()}
         return reads | {leaf.table: () for leaf in inside.leaves if isinstance(leaf, RowStatistic)}
 
-    @property
+    @cached_property
     def period_nodes(self) -> tuple[PeriodNode, ...]:
         """What is asked of the reported periods."""
         return tuple(leaf for leaf in self.leaves if isinstance(leaf, Window | Latest))

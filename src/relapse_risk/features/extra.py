@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from relapse_risk.config import ExtraColumn
 from relapse_risk.features.catalog import CATALOG
 from relapse_risk.features.expression import Expression
@@ -38,8 +40,13 @@ def features_for(panel: Panel | KnownPanel) -> FeatureSet:
     ContractError
         RR311 where an extra column and a feature of the project have one name.
     """
-    extra = (extra_feature(column) for column in panel.extra_columns)
-    return FeatureSet((*CATALOG, *own_features(), *extra))
+    return _set_of(own_features(), tuple(panel.extra_columns))
+
+
+@lru_cache(maxsize=8)
+def _set_of(own: tuple[Feature, ...], extra: tuple[ExtraColumn, ...]) -> FeatureSet:
+    """Return the set, the same object for the same features, so that it is planned once for many panels."""
+    return FeatureSet((*CATALOG, *own, *map(extra_feature, extra)))
 
 
 def _formula(column: ExtraColumn) -> Expression:

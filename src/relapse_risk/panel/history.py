@@ -60,11 +60,10 @@ class History:
         mixed = first
         for other in others:
             mixed = mixed * pl.lit(0x9E3779B97F4A7C15, dtype=pl.UInt64) + other
-        return self.frame.select(mixed.is_duplicated().alias("is_repeated"))["is_repeated"].to_numpy()
-
-    @cached_property
-    def _by_record(self) -> NDArray[np.int64]:
-        return np.argsort(self.recorded, kind="stable")
+        hashes = self.frame.select(mixed.alias("hash"))["hash"]
+        ordered = np.sort(hashes.to_numpy())  # several times faster than to count each
+        repeated = pl.Series(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+        return hashes.is_in(repeated.implode()).to_numpy()
 
     def stands(self, day: date) -> NDArray[np.bool_]:
         """Return whether each row stood on a day, that day included, shape ``(n_rows,)``."""
@@ -74,7 +73,8 @@ class History:
 
     def rows(self, mask: NDArray[np.bool_]) -> pl.DataFrame:
         """Return the rows of a mask, in the order they were recorded."""
-        return self.frame[self._by_record[mask[self._by_record]]]
+        found = np.flatnonzero(mask)
+        return self.frame[found[np.argsort(self.recorded[found], kind="stable")]]
 
 
 class DatedHistory(History):

@@ -175,43 +175,45 @@ class StoredRows:
         ``only`` names the tables of households that are wanted, each with the columns beside its keys; no
         columns means all of them.
         """
-        wanted, has_others = self._wanted(partition)
+        wanted = self._wanted(partition)
         tables = {}
         for table in self.tables:
             if not has_households(table):
                 tables[table.name] = self.scan(table).select(list(table.dtypes)).collect()
             elif only is None or table.name in only:
-                rows = self._lying_in(table, partition)
-                if has_others:
-                    rows = _of_households(rows, table, wanted)
-                tables[table.name] = rows.select(_columns(table, only)).collect()
+                tables[table.name] = self._lying_in(table, partition, _columns(table, only), wanted)
         return tables
 
-    def _lying_in(self, table: Table, partition: Partition) -> pl.LazyFrame:
-        """Return everything that lies there, every household's rows in the order they have in the store."""
-        where = partition.county_code, (partition.first_bucket, partition.last_bucket)
-        rows = self.scan(table, *where)
-        copies = [
-            f for _, f in self.files if (f.table, f.partition, f.is_copy) == (table.name, where[0], True)
-        ]
-        if not copies:
-            return rows
-        every = pl.concat([rows, self.scan(table, *where, copies=True)])
-        return every.sort(SEQUENCE, *table.key, "recorded_on", maintain_order=True)
+    def _lying_in(
+        self, table: Table, partition: Partition, columns: Sequence[str], wanted: pl.Series | None = None
+    ) -> pl.DataFrame:
+        """Return what lies there, every household's rows in the order they have in the store.
 
-    def _wanted(self, partition: Partition) -> tuple[pl.DataFrame, bool]:
-        """Return the households that live there on one of the dates, and whether others lie there too.
+        Where households are ``wanted``, the rows are theirs, and those of others that had the key of one of
+        theirs. Tables are wide and copies few, so only what the copies concern is sorted; it stands last.
+        """
+        where = partition.county_code, (partition.first_bucket, partition.last_bucket)
+        order = (SEQUENCE, *table.key, "recorded_on")
+        read = list(dict.fromkeys((*order, ID, *columns)))
+        rows, copies = (
+            self.scan(table, *where, copies=copies).select(read).collect() for copies in (False, True)
+        )
+        every = pl.concat([rows, copies], rechunk=False)
+        is_kept = pl.repeat(value=True, n=every.height, eager=True)
+        if wanted is not None:
+            is_kept = _has_key_of(every, wanted, table)
+        is_tied = _is_tied(every, copies[ID].unique(), table)
+        tied = every.filter(is_kept & is_tied).sort(*order, maintain_order=True)
+        return pl.concat([every.filter(is_kept & ~is_tied), tied], rechunk=False).select(columns)
+
+    def _wanted(self, partition: Partition) -> pl.Series:
+        """Return the households that live there on one of the dates.
 
         Their predecessors and successors are wanted as they are.
         """
         table = TABLE_BY_NAME["household"]
         columns = ("household_id", "recorded_on", "county_code", "village_code", "predecessor_id")
-        rows = (
-            self._lying_in(table, partition)
-            .select(*columns)
-            .collect()
-            .sort("recorded_on", maintain_order=True)
-        )
+        rows = self._lying_in(table, partition, columns).sort("recorded_on", maintain_order=True)
         latest = [
             partition.of_residents(
                 rows.filter(pl.col("recorded_on") <= day).unique(
@@ -227,7 +229,7 @@ class StoredRows:
             named = kin.join(wanted, on="household_id", how="semi").select(household_id="predecessor_id")
             more = named.unique().join(wanted, on="household_id", how="anti")
             if more.is_empty():
-                return wanted, not rows.join(wanted, on="household_id", how="anti").is_empty()
+                return wanted["household_id"]
             wanted = pl.concat([wanted, more])
 
 
@@ -239,10 +241,26 @@ def _columns(table: Table, only: Mapping[str, Collection[str]] | None) -> list[s
     return [name for name in table.dtypes if name in some | {*table.key, "household_id", "recorded_on"}]
 
 
-def _of_households(rows: pl.LazyFrame, table: Table, wanted: pl.DataFrame) -> pl.LazyFrame:
-    """Return the rows of some households, and the rows of others that had the key of one of theirs."""
-    own = rows.join(wanted.lazy(), on="household_id", how="semi", maintain_order="left")
-    if not has_own_key(table):
-        return own
-    keys = own.select(*table.key).unique().collect()
-    return rows.join(keys.lazy(), on=list(table.key), how="semi", maintain_order="left")
+def _has_key_of(rows: pl.DataFrame, wanted: pl.Series, table: Table) -> pl.Series:
+    """Return which rows are of some households, or have the key that one of their rows has."""
+    is_theirs = rows[ID].is_in(wanted.implode()).fill_null(value=False)
+    if is_theirs.all() or not has_own_key(table):
+        return is_theirs
+    [key] = table.key
+    shared = rows[key].filter(~is_theirs).unique()
+    shared = shared.filter(shared.is_in(rows[key].filter(is_theirs).implode()))
+    return is_theirs | rows[key].is_in(shared.implode()).fill_null(value=False)
+
+
+def _is_tied(rows: pl.DataFrame, households: pl.Series, table: Table) -> pl.Series:
+    """Return which rows are of some households, or of any that shares a key with one of them."""
+    while True:
+        is_tied = rows[ID].is_in(households.implode()).fill_null(value=False)
+        if households.is_empty() or not has_own_key(table):
+            return is_tied
+        [key] = table.key
+        keys = rows[key].filter(is_tied).unique()
+        sharing = rows[ID].filter(rows[key].is_in(keys.implode()).fill_null(value=False)).unique()
+        if len(sharing) <= len(households):
+            return is_tied
+        households = sharing
