@@ -18,16 +18,17 @@ import numpy as np
 import polars as pl
 
 from relapse_risk.cohort import find_at_risk
-from relapse_risk.config import Experiment
+from relapse_risk.config import Experiment, LabelConfig, ModelConfig
 from relapse_risk.features.build import build_features
 from relapse_risk.forecast.backtest import naive_paths, pooled, score_paths
 from relapse_risk.forecast.caseload import ForecastSettings, HouseholdRisks, forecast_caseload, places
 from relapse_risk.forecast.history import CaseHistory, read_history
 from relapse_risk.forecast.paths import sum_groups
 from relapse_risk.forecast.series import MODELS, season_of
+from relapse_risk.modeling.quantile import income_after, risk_agreement
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.panel import Panel
-from relapse_risk.pipeline import open_store, train
+from relapse_risk.pipeline import open_store, train, train_income
 from relapse_risk.runs import simulate_exports
 from relapse_risk.windows import month_index
 
@@ -99,6 +100,30 @@ def county_records(scenario: str, households: int, trained: int) -> Iterator[dic
             yield from judged(scenario, day, history, actual, risks)
 
 
+def income_agreement(households: int, day: date) -> pl.DataFrame:
+    """Return risks below the line in a year by the income forecast, the hazard, and as it came, by tenth.
+
+    The hazard is trained on the same event: below the line at the end of the year, by income alone.
+    """
+    label = LabelConfig(kind="state_at_horizon", outcomes=("income",))
+    experiment = Experiment(name="income", label=label, model=ModelConfig(intervals_months=(12,)))
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        simulate_exports(households, 72, "hebei_like", 1, root / "exports")
+        ingest([str(root / "exports")], root / "store")
+        panel = open_store(root / "store")
+        matrix = build_features(panel, [day])
+        at_risk = find_at_risk(panel.known_at(day), label, experiment.cohort)
+        line = matrix.parameter("line")[at_risk]
+        below = train_income(panel, experiment, day).predict(matrix.rows(at_risk)).below(line, 12)
+        risk = train(panel, experiment, day).predict_risk(matrix.rows(at_risk)).risk[:, -1]
+        came = income_after(panel, matrix.index.filter(pl.Series(at_risk)), 12)
+        happened = np.where(np.isnan(came), np.nan, came < line)
+    found = risk_agreement(np.where(np.isnan(came), np.nan, below), risk)
+    seen = risk_agreement(happened, np.where(np.isnan(below), np.nan, risk))
+    return found.with_columns(seen["below"].alias("came"))
+
+
 def eph_records(path: Path) -> Iterator[dict[str, object]]:
     """Yield the records of the real panel: households newly poor, by region and quarter."""
     panel = pl.read_parquet(path, columns=["household_id", "region", "period", "poor"]).drop_nulls()
@@ -124,22 +149,31 @@ def eph_records(path: Path) -> Iterator[dict[str, object]]:
             yield record | score_paths(drawn, came, scale, rng)
 
 
+def show(table: pl.DataFrame) -> None:
+    """Print a table as Markdown."""
+    with pl.Config(
+        tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True,
+        tbl_rows=-1, tbl_cols=-1, float_precision=3, tbl_width_chars=200, fmt_str_lengths=40,
+    ):  # fmt: skip
+        sys.stdout.write(f"{table}\n")
+
+
 def main() -> None:
     """Print the tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--households", type=int, default=2000)
     parser.add_argument("--trained", type=int, default=2)
     parser.add_argument("--eph", type=Path)
+    parser.add_argument("--income", action="store_true", help="only the table of the income forecast")
     asked = parser.parse_args()
+    if asked.income:
+        show(income_agreement(asked.households, ORIGINS[-1]))
+        return
     records = [r for name in SCENARIOS for r in county_records(name, asked.households, asked.trained)]
     if asked.eph:
         records += list(eph_records(asked.eph))
     table = pooled(pl.DataFrame(records)).sort("series", "level", "forecast", maintain_order=True)
-    with pl.Config(
-        tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True,
-        tbl_rows=-1, tbl_cols=-1, float_precision=3, tbl_width_chars=200, fmt_str_lengths=40,
-    ):  # fmt: skip
-        sys.stdout.write(f"{table}\n")
+    show(table)
 
 
 if __name__ == "__main__":

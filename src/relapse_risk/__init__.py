@@ -62,6 +62,7 @@ _HOME = {
     "score": "relapse_risk.pipeline",
     "simulate": "relapse_risk.panel.synthetic",
     "train": "relapse_risk.pipeline",
+    "train_income": "relapse_risk.pipeline",
     "use_feature_modules": "relapse_risk.features.own",
     "validate": "relapse_risk.panel.validate",
     "what_if": "relapse_risk.rules.what_if",
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from relapse_risk.pipeline import load_experiment as load_experiment
     from relapse_risk.pipeline import score as score
     from relapse_risk.pipeline import train as train
+    from relapse_risk.pipeline import train_income as train_income
     from relapse_risk.rules.apply import apply_rules as apply_rules
     from relapse_risk.rules.candidates import candidates as candidates
     from relapse_risk.rules.items import clearance_list as clearance_list

@@ -25,6 +25,7 @@ from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.labels import make_labels, require_line
+from relapse_risk.modeling.quantile import INCOME, INCOME_MONTHS, IncomeModel, fit_income, income_after
 from relapse_risk.modeling.store import next_version, save_model
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
 from relapse_risk.outputs.manifest import sha256_of
@@ -156,6 +157,42 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     matrix = build_features(panel, origins, features)
     labels = make_labels(panel, origins, experiment.label, experiment.cohort, day)
     return train_model(matrix, labels, split, experiment, panel.provenance)
+
+
+def train_income(panel: Panel, experiment: Experiment, known_on: date | None = None) -> IncomeModel:
+    """Fit the quantiles of household income on every as-of date whose incomes were known on ``known_on``.
+
+    Parameters
+    ----------
+    panel : Panel
+    experiment : Experiment
+        Says which origins, features and households are learnt from.
+    known_on : date, optional
+        The day the model is made; the day the last row was recorded where not given.
+
+    Returns
+    -------
+    IncomeModel
+        Of ``ref_income_pc_12m`` in 3, 6 and 12 months; ``model.predict(matrix).below(line, 12)`` is the
+        probability of being below a line.
+    """
+    day = known_on or panel.last_recorded_on or date.max
+    split = split_origins(
+        training_origins(panel, experiment, day),
+        (day,),
+        max(INCOME_MONTHS),
+        gap_months=0,
+        calibration_months=experiment.calibration.window_months,
+        labels_known_on=day,
+    )
+    origins = split.fit_origins + split.calibration_origins
+    chosen = choose_features(features_for(panel), experiment.features)
+    wanted = chosen if INCOME in chosen else chosen + features_for(panel).select([INCOME])
+    matrix = build_features(panel, origins, wanted)
+    kinds = [str(kind) for kind in experiment.cohort.household_types]
+    matrix = matrix.rows(matrix.index["household_type"].is_in(kinds).fill_null(value=False).to_numpy())
+    income = np.column_stack([income_after(panel, matrix.index, months) for months in INCOME_MONTHS])
+    return fit_income(matrix, income, split, chosen, seed=experiment.model.seed)
 
 
 def train_and_track(

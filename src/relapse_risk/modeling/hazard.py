@@ -21,7 +21,7 @@ BOOSTER_FILE = "booster.txt"
 _BLOCK_ROWS = 100_000
 
 
-def _lightgbm() -> ModuleType:
+def lightgbm_module() -> ModuleType:
     """Return LightGBM, imported late."""
     # Threads that spin while they wait make a fit five times as slow where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -108,7 +108,7 @@ reg_lambda
             As in ``Labels``. Where scikit-learn splits the rows, both come as the two columns of ``y``,
             ``event_month`` first.
         """
-        lightgbm = _lightgbm()
+        lightgbm = lightgbm_module()
         if observed_months is None:
             event_month, observed_months = np.asarray(event_month, dtype=np.float64).T
         at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
@@ -154,7 +154,7 @@ reg_lambda
 
     def _adopt(self, text: str) -> Self:
         """Take the booster from its text, so that a saved and a fitted model are the same object."""
-        lightgbm = _lightgbm()
+        lightgbm = lightgbm_module()
         self.booster_text_ = text
         self.booster_: Booster = lightgbm.Booster(model_str=text)
         self.n_features_in_ = self.booster_.num_feature() - 1
