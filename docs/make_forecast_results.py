@@ -49,7 +49,12 @@ def household_risks(panel: Panel, history: CaseHistory, experiment: Experiment, 
 
 
 def judged(
-    series: str, day: date, history: CaseHistory, actual: np.ndarray, risks: HouseholdRisks | None
+    series: str,
+    day: date,
+    history: CaseHistory,
+    actual: np.ndarray,
+    exposed: np.ndarray,
+    risks: HouseholdRisks | None,
 ) -> Iterator[dict[str, object]]:
     """Yield a record for each level and forecast of an origin."""
     counts = history.relapses.astype(float)
@@ -60,18 +65,23 @@ def judged(
         for name, weight in (("household risks", 1.0), ("combined", 0.5)):
             settings = ForecastSettings(STEPS, DRAWS, hazard_weight=weight)
             paths[name] = forecast_caseload(history, settings, risks).paths["relapses"]
-    rng = np.random.default_rng(0)
     for level in ("village", "township", "county"):
         codes, group = places(history.villages, level)
         past = sum_groups(counts[None], group, len(codes))[0]
         came = sum_groups(actual[None], group, len(codes))[0].astype(float)
+        reported = sum_groups(exposed[None], group, len(codes))[0] > 0
         scale = np.abs(past[:, 12:] - past[:, :-12]).mean(axis=1)
         summed = {name: sum_groups(one, group, len(codes)) for name, one in paths.items()}
         for name in NAIVE:
             mean = MODELS[name](past.astype(float), season, history.first_month, skip + STEPS)[:, skip:]
             summed[name.replace("_", " ")] = naive_paths(mean, DRAWS, 0)
         for name, drawn in summed.items():
-            yield {"series": series, "level": level, "forecast": name, **score_paths(drawn, came, scale, rng)}
+            yield {
+                "series": series,
+                "level": level,
+                "forecast": name,
+                **score_paths(drawn, came, scale, reported),
+            }
 
 
 def county_records(scenario: str, households: int, trained: int) -> Iterator[dict[str, object]]:
@@ -93,11 +103,12 @@ def county_records(scenario: str, households: int, trained: int) -> Iterator[dic
                 how="left",
                 maintain_order="left",
             )["row"]
-            actual = whole.relapses[now.fill_null(0).to_numpy(), start : start + STEPS]
+            rows = now.fill_null(0).to_numpy()
+            actual, exposed = (part[rows, start : start + STEPS] for part in (whole.relapses, whole.exposed))
             risks = None
             if i >= len(ORIGINS) - trained:
                 risks = household_risks(panel, history, experiment, day)
-            yield from judged(scenario, day, history, actual, risks)
+            yield from judged(scenario, day, history, actual, exposed, risks)
 
 
 def income_agreement(households: int, day: date) -> pl.DataFrame:
@@ -136,7 +147,6 @@ def eph_records(path: Path) -> Iterator[dict[str, object]]:
     for region, period, n, m in counts.iter_rows():
         cases[regions.index(region), period - first] = n
         exposed[regions.index(region), period - first] = m
-    rng = np.random.default_rng(0)
     for end in range(16, cases.shape[1] - 3, 2):
         until = cases[:, :end]
         came = cases[:, end : end + 4]
@@ -146,7 +156,7 @@ def eph_records(path: Path) -> Iterator[dict[str, object]]:
             mean = model(until, season, first, 4)
             drawn = naive_paths(mean, DRAWS, 0)
             record = {"series": "eph_argentina", "level": "region", "forecast": name.replace("_", " ")}
-            yield record | score_paths(drawn, came, scale, rng)
+            yield record | score_paths(drawn, came, scale)
 
 
 def show(table: pl.DataFrame) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from relapse_risk.forecast.backtest import crps, randomised_pit, score_paths
+from relapse_risk.forecast.backtest import crps, interval_coverage, randomised_pit, score_paths
 
 
 def test_crps_is_the_mean_distance_less_half_the_mean_spread() -> None:
@@ -16,11 +16,23 @@ def test_crps_is_the_mean_distance_less_half_the_mean_spread() -> None:
     np.testing.assert_allclose(crps(draws, actual), wanted)
 
 
+def test_coverage_is_the_mean_of_the_randomised_pit_and_of_reporting_months_alone() -> None:
+    rng = np.random.default_rng(2)
+    paths, actual = rng.poisson(1.0, (400, 8, 6)), rng.poisson(1.5, (8, 6)).astype(float)
+    pits = np.stack([randomised_pit(paths, actual, rng) for _ in range(2_000)])
+    wanted = ((pits >= 0.1) & (pits <= 0.9)).mean(axis=0)
+    np.testing.assert_allclose(interval_coverage(paths, actual, 80), wanted, atol=0.05)
+    reported = np.zeros((8, 6), dtype=bool)
+    reported[:, 2] = True
+    found = score_paths(paths, actual, np.ones(8), reported)["coverage80"]
+    assert found == pytest.approx(interval_coverage(paths, actual, 80)[:, 2].mean())
+
+
 def test_intervals_of_the_true_distribution_cover_what_they_say_even_for_sparse_counts() -> None:
     rng = np.random.default_rng(1)
     actual = rng.poisson(0.2, (60, 12)).astype(float)
     paths = rng.poisson(0.2, (800, 60, 12))
-    scores = score_paths(paths, actual, np.ones(60), rng)
+    scores = score_paths(paths, actual, np.ones(60))
     for share in (50, 80, 95):
         assert scores[f"coverage{share}"] == pytest.approx(share / 100, abs=0.05)
     assert randomised_pit(paths, actual, rng).mean() == pytest.approx(0.5, abs=0.04)

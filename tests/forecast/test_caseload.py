@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -96,6 +97,15 @@ def test_short_histories_give_finite_tables_and_say_so(months: int, villages: in
         assert table.drop("month").null_count().sum_horizontal().item() == 0
         assert table["mean"].is_finite().all()
     assert bool(made.notes) == (months < 24)
+
+
+def test_a_sudden_rise_is_warned_of_within_two_months_and_usual_months_are_not() -> None:
+    past = history(60)
+    assert not any("预警" in note.zh for note in forecast_caseload(past, ForecastSettings(draws=300)).notes)
+    counts = past.relapses.copy()
+    counts[:, -2:] = 4 * counts[:, -2:] + 1
+    made = forecast_caseload(replace(past, relapses=counts), ForecastSettings(draws=300))
+    assert any(note.zh.startswith("预警：2023-11") for note in made.notes)
 
 
 def test_household_risks_move_the_mean() -> None:

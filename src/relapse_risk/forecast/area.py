@@ -72,7 +72,9 @@ def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
         choices.append(_choices(one))
         observed.append(_observed(one))
         notes |= {
-            note.en: Bilingual(f"{one.county_code}：{note.zh}", f"{one.county_code}: {note.en}")
+            f"{one.county_code}: {note.en}": Bilingual(
+                f"{one.county_code}：{note.zh}", f"{one.county_code}: {note.en}"
+            )
             for note in one.notes
         }
     together = [summarise(paths, [PROVINCE], "province", name, one.months) for name, paths in whole.items()]

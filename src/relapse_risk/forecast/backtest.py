@@ -51,6 +51,28 @@ def randomised_pit(paths: NDArray[np.int64], actual: Array, rng: np.random.Gener
     return pit
 
 
+def interval_coverage(paths: NDArray[np.int64], actual: Array, share: int) -> Array:
+    """Return the chance that the randomised PIT lies in the central ``share`` percent, shape of ``actual``.
+
+    Notes
+    -----
+    The mean of :func:`randomised_pit` over its own randomness, so that no draw of it decides the coverage:
+    with few places and months, one draw moves it by tenths.
+
+    Examples
+    --------
+    >>> float(interval_coverage(np.zeros((5, 1)), np.zeros(1), 80).round(3)[0])
+    0.8
+    """
+    low, high = (100 - share) / 200, (100 + share) / 200
+    below, up_to = (paths < actual).mean(axis=0), (paths <= actual).mean(axis=0)
+    width = up_to - below
+    inside = np.clip(np.minimum(up_to, high) - np.maximum(below, low), 0, None)
+    is_seen = (below >= low) & (below <= high)
+    chance: Array = np.where(width > 0, inside / np.where(width > 0, width, 1), is_seen)
+    return chance
+
+
 def naive_paths(mean: Array, draws: int, seed: int) -> NDArray[np.int32]:
     """Return Poisson draws around a naive forecast, so that it can be scored as one with intervals.
 
@@ -60,7 +82,7 @@ def naive_paths(mean: Array, draws: int, seed: int) -> NDArray[np.int32]:
 
 
 def score_paths(
-    paths: NDArray[np.int64], actual: Array, scale: Array, rng: np.random.Generator
+    paths: NDArray[np.int64], actual: Array, scale: Array, reported: NDArray[np.bool_] | None = None
 ) -> dict[str, float]:
     """Return the scores of one origin and level, over its places and months.
 
@@ -70,15 +92,17 @@ def score_paths(
     actual : ndarray, shape (n_places, months)
     scale : ndarray, shape (n_places,)
         Mean absolute error of the seasonal naive forecast in each place's own history, for MASE.
+    reported : ndarray of bool, shape (n_places, months), optional
+        Where somebody had to report; coverage is of these alone, since a certain 0 tells nothing.
 
     Returns
     -------
     dict
         crps, pinball (mean over the bounds of all intervals), wape, mase, and ``coverage{50,80,95}`` by
-        the randomised PIT.
+        :func:`interval_coverage`.
     """
     mean = paths.mean(axis=0)
-    pit = randomised_pit(paths, actual, rng)
+    judged = np.ones(actual.shape, dtype=bool) if reported is None else reported
     levels = [q for share in INTERVALS for q in ((100 - share) / 200, (100 + share) / 200)]
     bounds = np.quantile(paths, levels, axis=0)
     miss = actual - bounds
@@ -93,8 +117,7 @@ def score_paths(
         "mase": float((errors[has_scale].mean(axis=1) / scale[has_scale]).mean()) if has_scale.any() else 0.0,
     }
     for share in INTERVALS:
-        low, high = (100 - share) / 200, (100 + share) / 200
-        found[f"coverage{share}"] = float(((pit >= low) & (pit <= high)).mean())
+        found[f"coverage{share}"] = float(interval_coverage(paths, actual, share)[judged].mean())
     return found
 
 

@@ -15,6 +15,7 @@ from relapse_risk.forecast.bottom_up import expected_cases
 from relapse_risk.forecast.choose import Cases, Choice, choose_models, reconciled
 from relapse_risk.forecast.history import CaseHistory
 from relapse_risk.forecast.paths import Paths, sample_paths, sum_groups
+from relapse_risk.forecast.surprise import recent_surprise
 from relapse_risk.vocabulary import Bilingual
 from relapse_risk.welfare import last_complete_month
 from relapse_risk.windows import month_end
@@ -94,7 +95,7 @@ class CountyForecast:
     sources : tuple of str
         What the mean is made from: ``hazards``, ``time_series``.
     notes : tuple of Bilingual
-        What a reader should know, such as a short history.
+        What a reader should know: a short history, last months unlike what was forecast of them.
     """
 
     history: CaseHistory
@@ -231,8 +232,10 @@ def forecast_caseload(
     paths["visits"] = paths["relapses"] + paths.get("stock", 0)
     if yuan_per_case is not None:
         paths["funds_yuan"] = np.rint(paths["relapses"] * yuan_per_case).astype(np.int64)
+    surprise = recent_surprise(cases, county, settings.draws, settings.seed)
+    warned = (surprise.text,) if surprise and surprise.is_warning else ()
     months = tuple(month_end(origin + 1 + step) for step in range(steps))
-    return CountyForecast(history, months, paths, choice, sources, _notes(history))
+    return CountyForecast(history, months, paths, choice, sources, (*warned, *_notes(history)))
 
 
 def _register_paths(
