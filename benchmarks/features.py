@@ -8,6 +8,8 @@ A synthetic county of monthly reports is laid into a store, as often as needed. 
 - ``pandas``: a careful pandas version of the features that come from reported periods (and those only), on a
   smaller store, beside the engine on the same store and the same features.
 
+- ``bucket``: the largest partition opened and not computed; its result is the bytes of its decoded tables.
+
 Every figure comes from a process of its own, so that peak memory is that of the work; ``imports`` is the
 peak of a process that only imports what the work imports. Ratios are of processor time, which other work on
 the machine disturbs less than the clock.
@@ -128,6 +130,16 @@ def features(store: Path, days: tuple[date, ...], partition: int) -> float:
     return float(sum(len(matrix) for matrix in over_partitions(FeatureWork.of(store, days), partition)))
 
 
+def bucket(store: Path, partition: int) -> float:
+    """Open the largest partition; return the bytes of its tables, decoded."""
+    from relapse_risk.engine import FeatureWork
+
+    work = FeatureWork.of(store, (DAY,))
+    every = (part for of_county in work.partitions(partition) for part in of_county)
+    largest = max(every, key=lambda part: part.households)
+    return float(sum(frame.estimated_size() for frame in work.open(largest).tables.values()))
+
+
 def imports(store: Path) -> float:
     """Import what the engine imports."""
     import pyarrow.parquet
@@ -177,6 +189,7 @@ def twelve_days() -> tuple[date, ...]:
 
 WAYS: dict[str, Callable[[Path, int], float]] = {
     "imports": lambda store, partition: imports(store),
+    "bucket": bucket,
     "read": lambda store, partition: read(store),
     "features": lambda store, partition: features(store, (DAY,), partition),
     "12 dates": lambda store, partition: features(store, twelve_days(), partition),
@@ -227,6 +240,9 @@ def main() -> None:
             f"{way:<10}{told['seconds']:>9.2f}{told['cpu']:>8.2f}{ratio:>18}{told['peak_mb']:>9.0f}"
             f"{told['result']:>16,.6g}"
         )
+    if {"imports", "bucket", "features"} <= found.keys():
+        allowed = found["imports"]["peak_mb"] + 3 * found["bucket"]["result"] / 2**20
+        print(f"imports + 3 × bucket: {allowed:.0f} MB; features: {found['features']['peak_mb']:.0f} MB")
 
 
 if __name__ == "__main__":
