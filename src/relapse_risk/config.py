@@ -266,13 +266,16 @@ class CalibrationConfig(_Strict):
 
     Attributes
     ----------
+    method : {"auto", "none", "level", "sigmoid", "beta", "isotonic"}
+        ``auto`` takes the one that fits villages held out of the window best; ``level`` moves the
+        intercept alone.
     window_months : int
         Origins in the last so many months before the newest mature one are kept for it; 0 for none.
     is_refitted : bool
         Fit the model once more on all mature origins after the calibration was learnt; said on the card.
     """
 
-    method: Literal["sigmoid", "isotonic", "none"] = "sigmoid"
+    method: Literal["auto", "none", "level", "sigmoid", "beta", "isotonic"] = "sigmoid"
     window_months: int = Field(default=3, ge=0)
     is_refitted: bool = False
 

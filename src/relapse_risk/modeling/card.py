@@ -200,6 +200,7 @@ def _results(model: TrainedModel, results: pl.DataFrame | None, say: Any) -> lis
         ],
     )
     shown = [f"## {say('校准与结果', 'Calibration and results')}", "\n".join(f"- {line}" for line in lines)]
+    shown += _calibration(model, say)
     shown += [say(f"可靠性表（{note}）：", f"Reliability table ({note}):"), reliability]
     if results is not None and results.height:
         body = [[_figure(value) for value in row] for row in results.iter_rows()]
@@ -237,6 +238,39 @@ def _groups(groups: pl.DataFrame | None, say: Any) -> list[str]:
             ],
         ),
     ]
+
+
+def _calibration(model: TrainedModel, say: Any) -> list[str]:
+    """Return level and slope on villages held out of the calibration; nothing where none were."""
+    note: Mapping[str, Any] = model.metadata.get("calibration") or {}
+    if not note.get("overall"):
+        return []
+    said = [
+        [name, each["rows"], each["events"], *(_judged(each[key], say) for key in ("in_the_large", "slope"))]
+        for name, each in (
+            (say("全部", "all"), note["overall"]),
+            *((group["value"], group) for group in note["groups"]),
+        )
+    ]
+    heading = say(
+        f"校准方法 {model.calibration.method}；下表按村轮流留出检验：水平偏差（对数优势，0 为正好，大于 0 "
+        "为低估）和斜率（1 为正好，小于 1 为过于极端）。",
+        f"Method: {model.calibration.method}. Calibration-in-the-large (shift of the log-odds; 0 is right, "
+        "above 0 is too low) and slope (1 is right, below 1 is too extreme); each village judged "
+        "by the others.",
+    )
+    columns = [
+        say("组", "group"),
+        say("户数", "rows"),
+        say("事件", "events"),
+        say("水平偏差", "in the large"),
+        say("斜率", "slope"),
+    ]
+    return [heading, _table(columns, said)]
+
+
+def _judged(value: float | None, say: Any) -> str:
+    return say("样本过少", "too few to judge") if value is None else f"{value:.2f}"
 
 
 def _limits(model: TrainedModel, say: Any) -> list[str]:

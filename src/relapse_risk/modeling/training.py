@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.labels import Labels
 from relapse_risk.modeling.calibrate import IntervalCalibration, reliability_table
+from relapse_risk.modeling.calibration_check import GROUPS, calibration_facts, choose_method
 from relapse_risk.modeling.estimator import RiskEstimator, make_estimator
 from relapse_risk.modeling.facts import plain, training_facts
 from relapse_risk.modeling.intervals import Array, person_intervals, risk_from_margins
@@ -70,12 +71,12 @@ def train_model(
     features, dropped = _drop_empty(matrix, candidates, fit_rows)
     estimator = _fitted(matrix, labels, fit_rows, features, experiment)
     has_window = len(calibration_rows) > 0
-    calibration, table = _calibrated(
-        estimator,
-        _values(matrix, calibration_rows if has_window else fit_rows, features),
-        labels.rows(calibration_rows if has_window else fit_rows),
+    rows = calibration_rows if has_window else fit_rows
+    calibration, table, calibration_note = _calibrated(
+        estimator.hazard_margins(_values(matrix, rows, features)),
+        labels.rows(rows),
         experiment,
-        experiment.calibration.method if has_window else "none",
+        matrix.index[rows].select(GROUPS) if has_window else None,
     )
     is_refitted = experiment.calibration.is_refitted and has_window
     if is_refitted:
@@ -85,6 +86,7 @@ def train_model(
         **training_facts(matrix, labels, split, experiment, features, fit_rows, calibration_rows),
         "dropped_features": dropped,
         "is_refitted": is_refitted,
+        "calibration": calibration_note,
         "reliability_on": "calibration" if has_window else "fit",
         "provenance": plain({key: (provenance or {}).get(key) for key in ("data_sha256", "assumed")}),
     }
@@ -92,19 +94,22 @@ def train_model(
 
 
 def _calibrated(
-    estimator: RiskEstimator,
-    values: Array,
-    labels: Labels,
-    experiment: Experiment,
-    method: Literal["sigmoid", "isotonic", "none"],
-) -> tuple[IntervalCalibration, pl.DataFrame]:
-    """Return the calibration learnt on these rows, and how predicted and observed risk then compare."""
-    margins = estimator.hazard_margins(values)
-    calibration = IntervalCalibration.learn(
-        margins, labels.event_month, labels.observed_months, experiment.model.intervals_months, method
-    )
+    margins: Array, labels: Labels, experiment: Experiment, groups: pl.DataFrame | None
+) -> tuple[IntervalCalibration, pl.DataFrame, dict[str, Any]]:
+    """Return the calibration learnt on these rows, how predicted and observed risk then compare, and a note.
+
+    Without ``groups`` the rows are those fitted on, and nothing is calibrated.
+    """
+    ends = experiment.model.intervals_months
+    note: dict[str, Any] = {"held_out_likelihood": {}, "overall": None, "groups": []}
+    method = "none" if groups is None else experiment.calibration.method
+    if method == "auto":
+        method, note["held_out_likelihood"] = choose_method(margins, labels, ends)
+    calibration = IntervalCalibration.learn(margins, labels.event_month, labels.observed_months, ends, method)
+    if groups is not None:
+        note.update(calibration_facts(margins, labels, ends, method, groups))
     risk = risk_from_margins(calibration.apply(margins))[:, -1]
-    return calibration, reliability_table(risk, labels.outcome)
+    return calibration, reliability_table(risk, labels.outcome), note
 
 
 def _values(matrix: FeatureMatrix, rows: Positions, features: FeatureSet) -> Array:
