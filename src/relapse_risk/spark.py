@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ def spark_features(
     ConfigurationError
         RR206 where pyspark is not installed.
     """
+    work = replace(work, store=work.store.absolute())  # workers run in a folder of their own
     session = _session(master)
     try:
         counties = work.partitions(households)
