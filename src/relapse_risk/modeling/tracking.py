@@ -6,8 +6,9 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import date
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -212,14 +213,16 @@ def _log_pyfunc(model: TrainedModel, folder: Path) -> None:
         Schema([ColSpec("double", name) for name in model.features.names]),
         Schema([ColSpec("double", f"risk_{months}m") for months in model.horizons_months]),
     )
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        registered_model_name=REGISTERED_NAME,
-        loader_module=_LOADER,
-        data_path=str(folder),
-        signature=signature,
-        pip_requirements=["relapse-risk"],
-    )
+    # MLflow tells there what the verbs say themselves.
+    with redirect_stderr(StringIO()):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            registered_model_name=REGISTERED_NAME,
+            loader_module=_LOADER,
+            data_path=str(folder),
+            signature=signature,
+            pip_requirements=["relapse-risk"],
+        )
     client = mlflow.MlflowClient()
     for key, value in {"model_dir": _model_dir(folder), "sha256": model_hash(folder)}.items():
         client.set_model_version_tag(REGISTERED_NAME, logged.registered_model_version, key, value)
