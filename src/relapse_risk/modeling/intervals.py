@@ -40,7 +40,7 @@ def person_intervals(
     Notes
     -----
     With these weights the binary likelihood fits the probability of the union of the intervals that an
-    event may lie in, exactly, whatever the spread (``docs/decisions/0015-partly-observed-windows.md``).
+    event may lie in, exactly, whatever the spread (``docs/decisions/0016-partly-observed-windows.md``).
     An event counts whole in an interval that the window cuts, since all its rows count for the part seen.
 
     Examples
