@@ -165,7 +165,14 @@ class Reference:
         self.panel, self.day, self.formula_of = panel, day, formula_of
         self.thresholds = panel.known_at(day).thresholds(thresholds)
         self.rows = {table: known_rows(panel, table, day) for table in TABLE_BY_NAME}
-        self.households = {row["household_id"]: row for row in self.rows["household"]}
+        self.households = {
+            row["household_id"]: row for row in self.rows["household"] if not self._has_dissolved(row)
+        }
+
+    def _has_dissolved(self, household: Row) -> bool:
+        """All of its members, of whom there is at least one, are known to have left."""
+        members = [row for row in self.rows["member"] if row["household_id"] == household["household_id"]]
+        return bool(members) and all(row["is_present"] is False for row in members)
 
     def value(self, node: Expression, household_id: str) -> float:
         """The value of a formula for a household, NaN where not known."""
