@@ -35,6 +35,16 @@ def test_the_logistic_recovers_risks_where_it_is_the_truth(fitted, hazard_data) 
     assert np.corrcoef(risk[:, -1], hazard_data.risk[:, -1])[0, 1] > 0.98
 
 
+@pytest.mark.parametrize("kind", ["logistic", "best_indicator", "blend"])
+def test_a_risk_does_not_hang_on_the_rows_beside_it(fitted, hazard_data, kind: str) -> None:
+    """Partitions bring rows in another order and number: each keeps its risk to the last bit."""
+    values, order = hazard_data.values, np.random.default_rng(3).permutation(len(hazard_data.values))
+    whole = fitted[kind].predict_risk(values)
+    assert np.array_equal(fitted[kind].predict_risk(values[order]), whole[order])
+    for start, stop in ((0, 1), (5, 12), (17, 118)):
+        assert np.array_equal(fitted[kind].predict_risk(values[start:stop]), whole[start:stop])
+
+
 def test_features_missing_together_share_one_column_for_it() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(600, 3))

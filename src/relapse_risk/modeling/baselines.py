@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from relapse_risk.modeling.encoding import ColumnEncoding, encode
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import Array, Mask, log_odds, person_intervals, risk_from_margins
-from relapse_risk.modeling.newton import fit_logistic_hazard, single_threaded
+from relapse_risk.modeling.newton import fit_logistic_hazard
 
 LOGISTIC_FILE = "coefficients.json"
 INDICATOR_FILE = "indicator.json"
@@ -75,10 +75,10 @@ class LogisticHazard(BaseEstimator):  # type: ignore[misc]
         """Return the log-odds of the hazard, shape ``(n, n_intervals)``; higher means more at risk."""
         check_is_fitted(self)
         effect = np.empty(len(X))
-        with single_threaded():
-            for start in range(0, len(X), _BLOCK_ROWS):
-                part = slice(start, start + _BLOCK_ROWS)
-                effect[part] = encode(self.encodings_, X[part]) @ self.slopes_
+        for start in range(0, len(X), _BLOCK_ROWS):
+            part = slice(start, start + _BLOCK_ROWS)
+            # A matrix product rounds a row by its place among the others; a risk must not hang on that.
+            effect[part] = np.einsum("ij,j->i", encode(self.encodings_, X[part]), self.slopes_)
         return effect[:, None] + self.intercepts_
 
     def predict_risk(self, X: Array) -> Array:  # noqa: N803
