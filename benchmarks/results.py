@@ -249,8 +249,9 @@ def measure_eph(work: Path, source: Path) -> None:
         return
     store = work / "eph-store"
     if not store.exists():
-        from relapse_risk.config import Mapping, load
+        from relapse_risk.mapping_config import Mapping
         from relapse_risk.panel.ingest import ingest
+        from relapse_risk.toml_file import load
 
         ingest([str(source)], store, load(ROOT / "data" / "mappings" / "eph_argentina.toml", Mapping))
     from relapse_risk.panel.store import Store

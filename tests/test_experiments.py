@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from relapse_risk.cli import app
-from relapse_risk.config import Experiment, load
+from relapse_risk.config import Experiment
 from relapse_risk.evaluation import search
 from relapse_risk.pipeline import open_store
+from relapse_risk.toml_file import load
 from relapse_risk.windows import add_months
 
 EXPERIMENT = """

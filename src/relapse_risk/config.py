@@ -1,188 +1,22 @@
-"""Configuration as typed models: ``relapse.toml``, ``experiments/*.toml`` and ``data/mappings/*.toml``.
-
-Unknown keys are refused, so that a misspelt option never passes silently.
-"""
+"""Experiments (``experiments/*.toml``) and projects (``relapse.toml``) as typed models."""
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from relapse_risk.errors import ConfigurationError
 from relapse_risk.search_space import SearchConfig
-from relapse_risk.vocabulary import Direction, HouseholdType, Language, Unit
+from relapse_risk.toml_file import Strict
+from relapse_risk.vocabulary import HouseholdType, Language
 
 _NEVER_SEARCHED = {"intervals_months", "seed"}
 Outcome = Literal["income", "status", "schooling", "medical_insurance", "housing", "water"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-# --- mapping of another system's columns to the canonical ones --------------------------------------
-
-
-class ColumnSource(_Strict):
-    """Where a canonical column's values come from, in one source file.
-
-    Exactly one of ``column``, ``constant``, ``parts``, ``month_end``, ``quarter_end``, ``year_end`` and
-    ``after`` is given; ``recode``, ``scale`` and ``width`` refine a ``column``.
-
-    Attributes
-    ----------
-    column : str
-        Source column, taken as it is.
-    recode : dict
-        Source value to canonical value; a value that is not listed is kept.
-    scale : float
-        Factor for numbers, such as 3 for a monthly amount that stands for a quarter.
-    width : int
-        Left-pad with zeros to this many characters.
-    parts : list of ColumnSource
-        Texts to join, for codes built of several columns.
-    month_end, quarter_end, year_end : list of str
-        Source columns ``[year, month]``, ``[year, quarter]`` or ``[year]``; gives the last day.
-    quarter_start : list of str
-        ``[year, quarter]``; gives the first day.
-    after : str, delay_days : int
-        A canonical date column of the same table plus a delay: for exports that do not say when a row
-        was recorded. Flagged ``assumed`` in the manifest and on the model card.
-    """
-
-    column: str | None = None
-    constant: str | int | float | bool | None = None
-    parts: list[ColumnSource] | None = None
-    month_end: list[str] | None = None
-    quarter_end: list[str] | None = None
-    quarter_start: list[str] | None = None
-    year_end: list[str] | None = None
-    after: str | None = None
-    delay_days: int = 0
-    recode: dict[str, str] = Field(default_factory=dict)
-    scale: float | None = None
-    width: int | None = None
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        names = (
-            "column",
-            "constant",
-            "parts",
-            "month_end",
-            "quarter_end",
-            "quarter_start",
-            "year_end",
-            "after",
-        )
-        given = [name for name in names if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(names)} is needed, found {given or 'none'}")
-        return self
-
-
-class TableMapping(_Strict):
-    """How one canonical table is made from a source: exactly one of ``file``, ``view`` and ``query``.
-
-    Attributes
-    ----------
-    file : str
-        Name of the source file or sheet without its ending.
-    view : str
-        Name of a database's table or view, with its schema before a dot where it needs one.
-    query : str
-        A SELECT of a database. Tables that are made from the same query share one reading of it.
-    columns : dict of str to ColumnSource or str
-        Canonical column to its source; a bare text is the name of a source column.
-    first_of_each : bool
-        Keep only the first row of every key (by ``recorded_on``) and count the rest as duplicates: for
-        households or thresholds that a long file repeats on every row.
-    """
-
-    file: str | None = None
-    view: str | None = None
-    query: str | None = None
-    columns: dict[str, ColumnSource]
-    first_of_each: bool = False
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        given = [name for name in ("file", "view", "query") if getattr(self, name)]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of file, view and query is needed, found {given or 'none'}")
-        return self
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _bare_names(cls, value: object) -> object:
-        if isinstance(value, dict):
-            return {k: {"column": v} if isinstance(v, str) else v for k, v in value.items()}
-        return value
-
-
-class ExtraColumn(_Strict):
-    """A column beyond the canonical ones that becomes a feature of its own.
-
-    Attributes
-    ----------
-    table : {"observation", "household"}
-    column : str
-        Source column.
-    name : str
-        Name of the canonical column and, with ``x_`` before it, of the feature.
-    statistic : {"last", "mean", "max", "sum"}
-        What is taken of the values known; ``lookback_months`` back for all but ``last``.
-    is_categorical : bool
-        The values are codes without an order.
-    reason_zh, reason_en : str
-        Sentence with ``{value}`` in it, for lists; empty where the feature never serves as a reason.
-    """
-
-    table: Literal["observation", "household"] = "observation"
-    column: str
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    zh: str
-    en: str
-    unit: Unit = Unit.COUNT
-    direction: Direction = Direction.EITHER
-    statistic: Literal["last", "mean", "max", "sum"] = "last"
-    lookback_months: int = 24
-    is_categorical: bool = False
-    reason_zh: str = ""
-    reason_en: str = ""
-
-    @field_validator("unit", mode="before")
-    @classmethod
-    def _unit_by_name(cls, value: object) -> object:
-        if isinstance(value, str) and value.upper() in Unit.__members__:
-            return Unit[value.upper()]
-        return value
-
-    @field_validator("direction", mode="before")
-    @classmethod
-    def _direction_by_name(cls, value: object) -> object:
-        if isinstance(value, str) and value.upper() in Direction.__members__:
-            return Direction[value.upper()]
-        return value
-
-
-class Mapping(_Strict):
-    """A mapping file: tables, extra columns, and where the data comes from."""
-
-    name: str
-    source: str
-    tables: dict[str, TableMapping]
-    extra: tuple[ExtraColumn, ...] = ()
-
-
-# --- experiments -------------------------------------------------------------------------------------
-
-
-class CohortConfig(_Strict):
+class CohortConfig(Strict):
     """Who may be trained and judged on: households not below the line, with all guarantees held.
 
     Attributes
@@ -196,7 +30,7 @@ class CohortConfig(_Strict):
     household_types: tuple[HouseholdType, ...] = (HouseholdType.LIFTED, HouseholdType.ORDINARY)
 
 
-class LabelConfig(_Strict):
+class LabelConfig(Strict):
     """What is predicted.
 
     Attributes
@@ -218,14 +52,14 @@ class LabelConfig(_Strict):
     income_window_months: int = Field(default=12, ge=1, le=36)
 
 
-class FeatureConfig(_Strict):
+class FeatureConfig(Strict):
     """Which features of the catalogue reach the model; all with role ``model`` where nothing is said."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
 
-class ModelConfig(_Strict):
+class ModelConfig(Strict):
     """The model and its settings; those of LightGBM keep LightGBM's names.
 
     Attributes
@@ -261,7 +95,7 @@ class ModelConfig(_Strict):
         return value
 
 
-class CalibrationConfig(_Strict):
+class CalibrationConfig(Strict):
     """How hazards are calibrated on a later window.
 
     Attributes
@@ -280,7 +114,7 @@ class CalibrationConfig(_Strict):
     is_refitted: bool = False
 
 
-class OriginConfig(_Strict):
+class OriginConfig(Strict):
     """As-of dates: either listed, or every so many months between two dates (or as far as data go)."""
 
     dates: tuple[date, ...] = ()
@@ -292,7 +126,7 @@ class OriginConfig(_Strict):
     )
 
 
-class EvaluationConfig(_Strict):
+class EvaluationConfig(Strict):
     """How the backtest is run.
 
     Attributes
@@ -323,7 +157,7 @@ class EvaluationConfig(_Strict):
     seed: int = 0
 
 
-class Experiment(_Strict):
+class Experiment(Strict):
     """One file under ``experiments/``."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -355,7 +189,7 @@ class Experiment(_Strict):
         return self
 
 
-class Project(_Strict):
+class Project(Strict):
     """``relapse.toml``: where a project keeps its things. Paths are relative to the file.
 
     Attributes
@@ -377,40 +211,3 @@ class Project(_Strict):
     features: tuple[str, ...] = ()
     model_share: float = Field(default=0.2, ge=0, le=1)
     audit_share: float = Field(default=0.05, ge=0, le=1)
-
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def load(path: Path, model: type[_Model]) -> _Model:
-    """Read a TOML file into one of the models of this module.
-
-    Raises
-    ------
-    ConfigurationError
-        RR211 where there is no such file, RR212 where it is no TOML, RR213 where keys or values are wrong.
-    """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            "RR211",
-            str(path),
-            "there is no such file",
-            f"a TOML file with a {model.__name__}",
-            "Check the path",
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            "RR212", str(path), f"not readable as TOML ({error})", "UTF-8 TOML", "Correct the line named"
-        ) from error
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise ConfigurationError(
-            "RR213", str(path), problems, f"the keys of {model.__name__}", "Correct these keys"
-        ) from error

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from relapse_risk.config import Experiment, load
+from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.backtest import BacktestResult
 from relapse_risk.evaluation.records import Record
@@ -27,6 +27,7 @@ from relapse_risk.runs import (
     write_visit_lists,
 )
 from relapse_risk.terminal import Progress, console, progress
+from relapse_risk.toml_file import load
 from relapse_risk.windows import add_months, month_end, month_index
 
 FIRST_MONTH = date(2019, 1, 1)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from relapse_risk.config import Experiment, load
+from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.backtest import BacktestResult, run_backtest, training_origins
 from relapse_risk.evaluation.guards import check_model, require_guards
@@ -35,6 +35,7 @@ from relapse_risk.panel.synthetic import Truth, read_truth
 from relapse_risk.scores import RiskScores
 from relapse_risk.terminal import Progress
 from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.toml_file import load
 from relapse_risk.tracked import tracked_metrics, tracked_pages
 from relapse_risk.windows import split_origins
 

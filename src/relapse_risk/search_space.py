@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from relapse_risk.toml_file import Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SearchRange(_Strict):
+class SearchRange(Strict):
     """What a setting may be in a search: between two ends, or one of some choices.
 
     Attributes
@@ -36,7 +34,7 @@ class SearchRange(_Strict):
         return self
 
 
-class SearchConfig(_Strict):
+class SearchConfig(Strict):
     """Search of the model's settings inside the training origins; none where ``space`` is empty.
 
     Attributes

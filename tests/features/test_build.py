@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.features.build import build_features
 from relapse_risk.features.catalog import CATALOG
@@ -19,6 +18,7 @@ from relapse_risk.features.matrix import INDEX_COLUMNS
 from relapse_risk.features.nodes import RowStatistic
 from relapse_risk.features.operators import in_period, mean_over
 from relapse_risk.features.spec import Feature, FeatureSet
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.schema import KEY, OPTIONAL
 from relapse_risk.panel.tables import TABLE_BY_NAME

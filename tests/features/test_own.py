@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from relapse_risk.cli import app
-from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.features.build import build_features
 from relapse_risk.features.catalog import CATALOG
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.own import feature_modules, own_features, use_feature_modules
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel.panel import Panel
 from relapse_risk.thresholds import ThresholdTable
 

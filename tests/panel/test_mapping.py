@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from relapse_risk.config import Mapping, load
 from relapse_risk.errors import ConfigurationError, DataError
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel.mapping import check_mapping
 from relapse_risk.panel.raw import RawTables
 from relapse_risk.panel.read import read_exports
+from relapse_risk.toml_file import load
 
 MAPPINGS = Path(__file__).parents[2] / "data" / "mappings"
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from relapse_risk.config import Mapping, load
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.store import Store
 from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.toml_file import load
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

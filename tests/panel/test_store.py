@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import DataError, MachineError
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel import staging as staging_module
 from relapse_risk.panel import store as store_module
 from relapse_risk.panel.commit import Commit

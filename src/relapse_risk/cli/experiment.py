@@ -31,9 +31,10 @@ def run(
 
     Example: relapse-risk experiment run experiments/*.toml --store data/store
     """
-    from relapse_risk.config import Experiment, load
+    from relapse_risk.config import Experiment
     from relapse_risk.experiments import run_experiment
     from relapse_risk.pipeline import open_store
+    from relapse_risk.toml_file import load
 
     with errors_shown():
         project = open_project()

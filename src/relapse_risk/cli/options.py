@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from relapse_risk.config import Experiment, Mapping, Project
+    from relapse_risk.config import Experiment, Project
+    from relapse_risk.mapping_config import Mapping
     from relapse_risk.thresholds import ThresholdTable
     from relapse_risk.vocabulary import Language
 
@@ -30,7 +31,8 @@ def open_project() -> Project:
 
     Its own modules of features are in use from then on.
     """
-    from relapse_risk.config import Project, load
+    from relapse_risk.config import Project
+    from relapse_risk.toml_file import load
 
     path = Path("relapse.toml")
     project = load(path, Project) if path.exists() else Project()
@@ -77,14 +79,16 @@ def thresholds_of_project() -> ThresholdTable:
 
 def experiment_of(path: Path | None) -> Experiment:
     """Return the experiment of a file, or the project's."""
-    from relapse_risk.config import Experiment, load
+    from relapse_risk.config import Experiment
+    from relapse_risk.toml_file import load
 
     return load(path or open_project().experiment, Experiment)
 
 
 def mapping_of(path: Path | None) -> Mapping | None:
     """Return the mapping of a file, if one is named."""
-    from relapse_risk.config import Mapping, load
+    from relapse_risk.mapping_config import Mapping
+    from relapse_risk.toml_file import load
 
     return load(path, Mapping) if path else None
 

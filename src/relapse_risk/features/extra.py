@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from relapse_risk.config import ExtraColumn
 from relapse_risk.features.catalog import CATALOG
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.nodes import HouseholdValue, Latest, PeriodValue, Window
 from relapse_risk.features.own import own_features
 from relapse_risk.features.spec import Feature, FeatureSet
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.vocabulary import Bilingual
 

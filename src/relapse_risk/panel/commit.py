@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from relapse_risk.config import ExtraColumn
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel.raw import SourceFile
 from relapse_risk.panel.rejects import TableCounts
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from relapse_risk.config import Mapping
 from relapse_risk.errors import ConfigurationError
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel.database_errors import credentials_given, no_room, no_select
 from relapse_risk.panel.mapping import origin_of
 from relapse_risk.panel.postgres import open_postgres

@@ -9,8 +9,8 @@ from datetime import date
 from itertools import count
 from pathlib import Path
 
-from relapse_risk.config import Mapping
 from relapse_risk.errors import MachineError
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel.commit import Commit
 from relapse_risk.panel.disk import write_atomically
 from relapse_risk.panel.raw import OnProgress, Progress, RawTables

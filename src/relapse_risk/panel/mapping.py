@@ -11,8 +11,8 @@ from pathlib import PurePath
 
 import polars as pl
 
-from relapse_risk.config import ColumnSource, ExtraColumn, Mapping, TableMapping
 from relapse_risk.errors import ConfigurationError, DataError
+from relapse_risk.mapping_config import ColumnSource, ExtraColumn, Mapping, TableMapping
 from relapse_risk.panel.database_errors import credentials_given
 from relapse_risk.panel.parse import parse_columns
 from relapse_risk.panel.raw import EXCESS_CELLS, REASON_COLUMNS, RawTable, Sheet, normalise_header

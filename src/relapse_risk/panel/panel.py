@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import ContractError
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.notebook import html_card
 from relapse_risk.panel.history import DatedHistory, History, day_number
 from relapse_risk.panel.lineage import ID, PREDECESSOR, Lineage, find_lineage, follow, kin_of

@@ -10,7 +10,7 @@ from enum import Enum
 
 import polars as pl
 
-from relapse_risk.config import ExtraColumn
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel.schema import Table
 from relapse_risk.vocabulary import Bilingual
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import polars as pl
 
-from relapse_risk.config import Mapping
 from relapse_risk.errors import DataError
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel import workbook
 from relapse_risk.panel.canonical import canonical_table, headers_of, key_positions, with_unit_above
 from relapse_risk.panel.csv_source import read_csv

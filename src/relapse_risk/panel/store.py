@@ -21,8 +21,8 @@ from pathlib import Path
 
 import polars as pl
 
-from relapse_risk.config import ExtraColumn
 from relapse_risk.errors import DataError, MachineError
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel.commit import FORMAT, Commit, StoredFile
 from relapse_risk.panel.disk import flush_folder, write_atomically
 from relapse_risk.panel.lock import exclusive_lock

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from relapse_risk.config import ExtraColumn
+from relapse_risk.mapping_config import ExtraColumn
 from relapse_risk.panel.commit import Commit, StoredFile
 from relapse_risk.panel.lineage import ID, PREDECESSOR, ended_on, kin_of
 from relapse_risk.panel.mapping import table_with_extras

@@ -11,10 +11,10 @@ from typing import Any, Literal, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from relapse_risk.config import load
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.rules.caseload import REGISTERED, WhatIf
 from relapse_risk.rules.measures import measures_table
+from relapse_risk.toml_file import load
 
 Category = Literal["脱贫不稳定户", "边缘易致贫户", "突发严重困难户"]
 

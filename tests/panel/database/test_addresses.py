@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from relapse_risk.config import Mapping
 from relapse_risk.errors import ConfigurationError
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel.database import is_database
 from relapse_risk.panel.mapping import check_mapping
 from relapse_risk.panel.read import read_exports

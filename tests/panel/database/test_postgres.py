@@ -15,8 +15,8 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from relapse_risk.cli import app
-from relapse_risk.config import Mapping
 from relapse_risk.errors import DataError, RelapseRiskError
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.postgres import open_postgres
 from relapse_risk.panel.read import read_exports

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from relapse_risk.config import Mapping
 from relapse_risk.errors import RelapseRiskError
+from relapse_risk.mapping_config import Mapping
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.read import read_exports
 from relapse_risk.panel.store import Store

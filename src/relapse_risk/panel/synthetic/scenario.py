@@ -13,7 +13,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from relapse_risk.config import load
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.panel.synthetic.parameters import (
     AdministrationConfig,
@@ -31,6 +30,7 @@ from relapse_risk.panel.synthetic.parameters import (
     ReportingConfig,
     WorkConfig,
 )
+from relapse_risk.toml_file import load
 from relapse_risk.windows import month_index
 
 DEFAULT_SCENARIO = "hebei_like"
