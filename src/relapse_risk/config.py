@@ -199,6 +199,8 @@ class Project(Strict):
         over it.
     features : tuple of str
         Modules beside the file that declare features of the project's own.
+    rest_days : int
+        Days after a visit during which a household that is not red need not be visited again.
     """
 
     store: Path = Path("data/store")
@@ -211,3 +213,4 @@ class Project(Strict):
     features: tuple[str, ...] = ()
     model_share: float = Field(default=0.2, ge=0, le=1)
     audit_share: float = Field(default=0.05, ge=0, le=1)
+    rest_days: int = Field(default=30, ge=0)

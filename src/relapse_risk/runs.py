@@ -19,6 +19,7 @@ from relapse_risk.features.build import build_features
 from relapse_risk.features.matrix import INDEX_COLUMNS
 from relapse_risk.files import ParquetStream, write_together
 from relapse_risk.modeling.store import load_model, model_hash
+from relapse_risk.outputs.capacity import Capacity, areas_in
 from relapse_risk.outputs.files import json_bytes
 from relapse_risk.outputs.manifest import MANIFEST_FILE, manifest_of, rules_hash, unverified_thresholds
 from relapse_risk.outputs.rule_tables import RuleTables, merged_unverified, summed
@@ -45,7 +46,7 @@ STRONGEST = 8
 class ListOptions:
     """How the lists of one run are made and written."""
 
-    capacity: int
+    capacity: int | Capacity
     settings: ListSettings
     is_forced: bool = False
 
@@ -248,7 +249,14 @@ def write_visit_lists(
     *,
     thresholds: ThresholdTable | None = None,
 ) -> VisitList:
-    """Write one visit list per county, with or without a model, and return them."""
+    """Write one visit list per county, with or without a model, and return them.
+
+    Raises
+    ------
+    ConfigurationError
+        RR486 where capacity names an area without a household; nothing is written then.
+    """
+    seen: set[str] = set()
     inputs: dict[str, object] = {
         "store": store_facts(store),
         "model": None if model_folder is None else _model_facts(model_folder),
@@ -256,6 +264,7 @@ def write_visit_lists(
 
     def of_county(_: str, panel: Panel) -> VisitList:
         matrix = build_features(panel, [as_of_date])
+        seen.update(areas_in(matrix.index))
         model = None if model_folder is None else load_model(model_folder, matrix.features)
         return make_visit_list(
             matrix,
@@ -269,6 +278,8 @@ def write_visit_lists(
         )
 
     parts = [part for _, part in over_counties(store, of_county, as_of_date, on_progress, thresholds)]
+    if isinstance(options.capacity, Capacity):
+        options.capacity.check_areas(seen)
     lists = replace(
         parts[0],
         counties=tuple(county for part in parts for county in part.counties),

@@ -134,6 +134,9 @@ class Outcome(StrEnum):
     AWAY = "外出"
 
 
+NOT_MET = (Outcome.NOT_MET, Outcome.AWAY)
+
+
 class RuleCategory(StrEnum):
     """What a rule hit means (domain 3.2)."""
 

@@ -16,7 +16,7 @@ from relapse_risk.outputs.visit_list import CountyList, ListSettings, make_visit
 from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.priority import has_moving_hit, is_settled, tier_of
 from relapse_risk.scores import HIT
-from relapse_risk.vocabulary import Tier
+from relapse_risk.vocabulary import Basis, Tier
 
 URGENT = (Tier.RED, Tier.ORANGE)
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -87,13 +87,14 @@ def test_every_hit_is_listed_or_waits_and_none_is_below_a_row_without(
 def test_a_list_keeps_to_its_capacity_but_for_red_and_orange_and_the_reserved_visits(
     make_list, settled: set[str], capacity: int, has_model: bool
 ) -> None:
-    made = make_list(capacity, has_model)
+    made = make_list(capacity, has_model, rest_days=0)
     listed = made.listed.with_columns(is_settled=pl.col("household_id").is_in(settled))
     uses_a_visit = listed.filter(~pl.col("is_settled"))
-    urgent = uses_a_visit.filter(pl.col("tier").is_in(URGENT)).height
+    has_applied = pl.col("basis").str.contains(Basis.SELF_APPLICATION)
+    urgent = uses_a_visit.filter(pl.col("tier").is_in(URGENT) | has_applied).height
     audit = made.audit.height
     assert uses_a_visit.height <= max(capacity, urgent + audit)
-    assert audit <= max(1, 0.05 * capacity + 0.5)
+    assert audit <= max(0.05 * capacity + 0.5, 1)
     assert bool(made.messages) == (uses_a_visit.height > capacity)
     if made.waiting.height:
         assert uses_a_visit.height >= capacity, "somebody waits while visits are free"
@@ -104,9 +105,20 @@ def test_visits_kept_for_model_alerts_and_audit_are_not_taken_by_yellow(make_lis
     made = make_list(capacity, has_model=True, model_share=0.2, audit_share=0.05)
     counts = made.counts
     room = max(capacity - (made.listed["tier"].is_in(URGENT)).sum() - counts["audit"], 0)
-    households_without_a_hit = counts["audit_pool"] + counts["blue"]
-    assert counts["audit"] >= min(int(0.05 * capacity), households_without_a_hit)
-    assert counts["blue"] >= min(int(0.2 * capacity), room, households_without_a_hit - counts["audit"])
+    assert counts["audit"] >= min(int(0.05 * capacity), counts["audit_pool"])
+    assert counts["blue"] >= min(int(0.2 * capacity), room) or not made.waiting.height
+
+
+def test_only_who_was_met_lately_rests_and_red_never_does(county, make_list) -> None:
+    """The same capacity, with and without rest: nobody is lost, and no red or orange row leaves the list."""
+    of_all, of_awake = make_list(90, True, rest_days=0), make_list(90, True, rest_days=60)
+    assert of_awake.counts["rested"] > 0
+    for tier in URGENT:
+        both = [set(one.listed.filter(pl.col("tier") == tier)["household_id"]) for one in (of_all, of_awake)]
+        assert both[0] == both[1]
+    every = pl.concat([of_awake.listed, of_awake.waiting])["household_id"]
+    has_hit = pl.Series(has_moving_hit(county.hits))
+    assert set(county.matrix.index["household_id"].filter(has_hit)) <= set(every)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -25,6 +25,7 @@ def results(outcomes: list[str | None], **given: object) -> pl.DataFrame:
         "risk_score": 99.0,
         "is_listed": True,
         "is_audit": False,
+        "unit": "130127",
         "inclusion_probability": None,
         "audit_pool_n": 100,
         **given,
@@ -98,6 +99,33 @@ def test_a_sample_without_a_case_bounds_what_was_missed() -> None:
         return float(np.prod(left))
 
     assert unseen(bound) >= 0.05 > unseen(bound + 1)
+
+
+def test_units_drawn_with_other_probabilities_weigh_by_their_pools() -> None:
+    """Worked by hand: 1 in 10 of 100 and 4 in 8 of 40 are 10 and 20 households."""
+    small, large = audit(found=4, verified=8, pool=40), audit(found=1, verified=10, pool=100)
+    both = pl.concat([small, large.with_columns(unit=pl.lit("team"))])
+    row = estimate_missed(both).row(0, named=True)
+    assert (row["pool"], row["drawn"], row["found"]) == (140, 18, 5)
+    assert row["missed"] == pytest.approx(30)
+    assert 5 <= row["low"] < 30 < row["high"] < 140
+
+
+def test_the_bound_without_a_case_holds_wherever_the_cases_lie() -> None:
+    """The worst place is the unit that was looked at least: one visit in a pool of 200 bounds little."""
+    both = pl.concat([audit(found=0, verified=30, pool=60), audit(found=0, verified=1, pool=200)])
+    units = ["a"] * 30 + ["b"]
+    row = estimate_missed(both.with_columns(unit=pl.Series(units))).row(0, named=True)
+    cases = np.arange(200)
+    alone = cases[(1 - cases / 200) >= 0.05].max()
+    assert row["high"] == alone
+
+
+def test_a_unit_where_nobody_was_met_is_taken_to_be_like_the_others() -> None:
+    away = audit(found=0, verified=0, away=3, pool=100).with_columns(unit=pl.lit("far"))
+    row = estimate_missed(pl.concat([audit(found=4, verified=40), away])).row(0, named=True)
+    assert row["pool"] == 500
+    assert row["missed"] == pytest.approx(50)
 
 
 def test_a_sample_of_which_nothing_came_back_says_nothing() -> None:

@@ -13,8 +13,10 @@ import pytest
 
 from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.features.build import build_features
+from relapse_risk.outputs.capacity import Capacity
 from relapse_risk.outputs.columns import LIST_COLUMNS
 from relapse_risk.outputs.visit_list import make_visit_list
+from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.tiers import has_moving_hit
 from relapse_risk.scores import RiskScores, RuleHits
 from relapse_risk.vocabulary import Tier
@@ -90,7 +92,7 @@ def test_more_urgent_rows_than_capacity_are_all_listed_and_said_loudly(make_list
     red = (urgent.listed["tier"] == Tier.RED.value).sum()
     assert red > 2
     assert "超过" not in urgent.county_name
-    assert f"红色、橙色共{red}户，走访容量2户" in urgent.messages[0].zh
+    assert f"红色、橙色共{red}户，自主申报1户，走访容量2户" in urgent.messages[0].zh
     assert urgent.messages == made.messages[-1:]
     assert urgent.messages[0].en in urgent.summary_lines("en")
 
@@ -144,13 +146,13 @@ def test_hits_and_their_date_belong_together(make_list):
 
 
 def test_audit_rows_are_told_apart_only_by_the_manifest(make_list):
+    """A household that would have waited keeps its tier; the others are routine visits like any other."""
     for county in make_list().counties:
         drawn = county.listed.filter(pl.col("rank").is_in(county.audit["rank"].implode()))
         assert county.audit.height == 3
         assert drawn["household_id"].to_list() == county.audit["household_id"].to_list()
-        assert set(drawn["tier"]) <= {Tier.YELLOW.value, Tier.ROUTINE.value}
-        ways = {"规则触发", "自主申报", "例行走访"}
-        assert {part for basis in drawn["basis"] for part in basis.split("、")} <= ways
+        assert set(drawn["tier"]) <= {Tier.ROUTINE.value, Tier.YELLOW.value}
+        assert set(drawn.filter(pl.col("rule_hits_n") == 0)["tier"]) <= {Tier.ROUTINE.value}
         assert county.audit["inclusion_probability"].is_between(0, 1, closed="right").all()
 
 
@@ -158,13 +160,13 @@ def test_another_seed_draws_other_audit_rows_and_nothing_else(make_list):
     first, second = make_list(seed=0), make_list(seed=1)
     for one, other in zip(first.counties, second.counties, strict=True):
         assert one.audit["household_id"].to_list() != other.audit["household_id"].to_list()
-        named = [
-            c.listed.filter(~pl.col("household_id").is_in(c.audit["household_id"].implode()))
-            .drop("list_id", "rank")
-            .filter(~pl.col("household_id").is_in(other_drawn["household_id"].implode()))
-            for c, other_drawn in ((one, other.audit), (other, one.audit))
+        urgent = [
+            c.listed.filter(pl.col("tier").is_in([Tier.RED, Tier.ORANGE])).drop("list_id")
+            for c in (one, other)
         ]
-        assert named[0].equals(named[1])
+        assert urgent[0].equals(urgent[1])
+        chosen = [set(c.listed["household_id"]) - set(c.audit["household_id"]) for c in (one, other)]
+        assert chosen[0] == chosen[1]
 
 
 def test_english_lists_say_the_same_in_english(make_list):
@@ -183,6 +185,48 @@ def test_capacity_may_differ_by_county(make_list):
     assert [county.counts["capacity"] for county in made.counties] == [10, 25]
     with pytest.raises(ConfigurationError, match=r"RR484.*130224"):
         make_list({"130127": 10})
+
+
+def test_townships_and_teams_have_visits_of_their_own(make_list):
+    """A township's own row leaves the rest of its county to the county's."""
+    areas = {"130127101": "东组", "130127102": "东组", "130127": "130127", "130224": "130224"}
+    made = make_list(Capacity({"东组": 8, "130127": 6, "130224": 9}, areas))
+    first, second = made.counties
+    assert first.units["unit"].to_list() == ["130127", "东组"]
+    assert first.units["capacity"].to_list() == [6, 8]
+    assert first.unit.len() == first.listed.height + first.waiting.height
+    rows = pl.concat([first.listed, first.waiting]).with_columns(unit=first.unit)
+    assert set(rows.filter(pl.col("unit") == "130127")["township"]) == {"第1乡"}
+    assert set(rows.filter(pl.col("unit") == "东组")["township"]) == {"第2乡", "第3乡"}
+    assert second.counts["capacity"] == 9
+    assert set(first.audit["unit"]) == {"130127", "东组"}
+
+
+def test_units_beyond_their_visits_are_named(make_list):
+    areas = {code: code for code in ("130127", "130224100", "130224101", "130224102")}
+    made = make_list(Capacity({"130127": 50, "130224100": 0, "130224101": 0, "130224102": 50}, areas))
+    assert made.counties[0].messages == ()
+    (said,) = made.counties[1].messages
+    over = made.counties[1].units.filter(pl.col("excess") > 0)
+    assert over.height > 0
+    for unit, excess in over.select("unit", "excess").iter_rows():
+        assert f"{unit}超出{excess}户" in said.zh
+        assert f"{unit} by {excess}" in said.en
+
+
+def test_who_was_not_met_comes_back(matrix, hits, scores, panel):
+    """A visit that met nobody lets no household rest."""
+    away = panel.tables["visit"].with_columns(outcome=pl.lit("外出"))
+    unmet = Panel({**panel.tables, "visit": away})
+    last_met = panel.tables["visit"].filter(pl.col("visited_on") == date(2024, 6, 5))["household_id"]
+    chosen = []
+    for given in (panel, unmet):
+        made = make_visit_list(matrix, hits, scores, 60, panel=given)
+        drawn = pl.concat(county.audit["household_id"] for county in made.counties)
+        alerts = all_rows(made).filter(pl.col("tier") == Tier.BLUE.value)["household_id"]
+        chosen.append((set(alerts) - set(drawn)) & set(last_met))
+    assert not chosen[0]
+    assert chosen[1]
 
 
 def test_parts_that_do_not_fit_are_refused(matrix, hits, scores, panel):

@@ -38,8 +38,17 @@ class Case:
         return rank_for_visits(**(self.arrays | self.options | changes))
 
     @property
+    def rests(self) -> NDArray[np.bool_]:
+        return self.arrays["is_resting"] & ~self.arrays["self_applied"] & (self.arrays["tiers"] != RED)
+
+    @property
     def uses_capacity(self) -> NDArray[np.bool_]:
-        return ~(self.arrays["is_settled"] & (self.arrays["tiers"] <= YELLOW))
+        settled = self.arrays["is_settled"] & (self.arrays["tiers"] <= YELLOW)
+        return ~settled & ~(self.rests & (self.arrays["tiers"] == ORANGE))
+
+    @property
+    def is_certain(self) -> NDArray[np.bool_]:
+        return (self.arrays["tiers"] <= ORANGE) | self.arrays["self_applied"] | ~self.uses_capacity
 
 
 def _number(low: float, high: float) -> st.SearchStrategy[float]:
@@ -48,7 +57,7 @@ def _number(low: float, high: float) -> st.SearchStrategy[float]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    n = draw(st.integers(0, 40))
+    n, n_units = draw(st.integers(0, 40)), draw(st.integers(1, 3))
 
     def column(values: st.SearchStrategy[Any], dtype: type) -> NDArray[Any]:
         return np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype=dtype)
@@ -64,6 +73,8 @@ def cases(draw: st.DrawFn) -> Case:
         "has_rule_hit": has_hit,
         "self_applied": applied & (tiers <= YELLOW),
         "is_settled": column(st.booleans(), bool),
+        "is_resting": column(st.booleans(), bool),
+        "unit": column(st.integers(0, n_units - 1), np.int64),
         "stable_key": np.array([f"H{i:03d}" for i in draw(st.permutations(range(n)))], dtype=str),
         "strata": column(st.integers(0, 3), np.int64),
     }
@@ -71,7 +82,7 @@ def cases(draw: st.DrawFn) -> Case:
     options = {
         "ranking": column(_number(0, 1), float) if has_model else None,
         "fallback_ranking": column(_number(0, 1), float) if has_fallback else None,
-        "capacity": draw(st.integers(0, 50)),
+        "capacity": draw(st.lists(st.integers(0, 30), min_size=n_units, max_size=n_units)),
         "model_share": draw(st.sampled_from([0.0, 0.2, 0.5, 1.0])),
         "audit_share": draw(st.sampled_from([0.0, 0.05, 0.3, 1.0])),
         "rng_seed": draw(st.integers(0, 5)),
@@ -97,34 +108,39 @@ def test_what_always_holds(case: Case) -> None:
     assert (result.tiers[named] == tiers[listed][named]).all(), "a tier was changed"
     assert (result.tiers[~named] >= BLUE).all()
 
-    needed = int(((tiers <= ORANGE) & case.uses_capacity).sum())
-    used = int(case.uses_capacity[listed].sum())
-    assert used <= max(case.options["capacity"], needed + result.counts["audit"])
-    assert result.counts["excess"] == max(used - case.options["capacity"], 0)
     assert (tiers[waiting] == YELLOW).all()
-    if len(waiting):
-        assert used >= case.options["capacity"]
+    assert set(np.flatnonzero(case.arrays["self_applied"])) <= set(listed.tolist())
+    excess = 0
+    for place, (capacity, found) in enumerate(zip(case.options["capacity"], result.units, strict=True)):
+        within = case.arrays["unit"] == place
+        needed = int((within & case.is_certain & case.uses_capacity).sum())
+        used = int((within & case.uses_capacity)[listed].sum())
+        assert (found.used, found.capacity) == (used, capacity)
+        assert used <= max(capacity, needed + found.audit)
+        excess += max(used - capacity, 0)
+        if (within & ~case.rests)[waiting].any():
+            assert used >= capacity, "somebody waits while visits are free"
+    assert result.counts["excess"] == excess
 
 
 @given(cases())
 @settings(max_examples=200, deadline=None)
-def test_audit_is_drawn_from_all_that_the_list_leaves_out(case: Case) -> None:
-    """Whoever is not listed had a known chance above 0, on the waiting list as well, also beyond capacity."""
+def test_every_household_that_is_not_listed_could_have_been_drawn(case: Case) -> None:
+    """Waiting and resting ones too: the pool of a unit is all it does not list otherwise."""
     result = case.rank()
     audit = result.order[result.is_audit]
-    tiers, capacity, share = case.arrays["tiers"], case.options["capacity"], case.options["audit_share"]
-    assert np.isin(result.tiers[result.is_audit], [YELLOW, ROUTINE]).all()
-    left_out = len(tiers) - len(result)
-    pool = len(audit) + left_out
-    assert len(audit) == result.counts["audit"]
-    assert pool == result.counts["audit_pool"]
-    if share and capacity:
-        assert len(audit) == min(max(1, int(capacity * share + 0.5)), pool)
-    else:
-        assert len(audit) == 0
-    probability = result.inclusion_probability[result.is_audit]
-    assert np.allclose(probability, len(audit) / max(pool, 1))
-    assert left_out == 0 or not (share and capacity) or probability.min() > 0
+    assert not case.is_certain[audit].any()
+    assert (result.tiers[result.is_audit] == case.arrays["tiers"][audit]).all(), "a draw changed a tier"
+    is_listed = np.isin(np.arange(len(case.arrays["tiers"])), result.order)
+    for place, (capacity, found) in enumerate(zip(case.options["capacity"], result.units, strict=True)):
+        within = case.arrays["unit"] == place
+        drawn = result.is_audit & within[result.order]
+        assert found.audit == drawn.sum()
+        assert found.audit_pool == (within & ~is_listed).sum() + found.audit
+        assert np.allclose(result.inclusion_probability[drawn], found.audit / max(found.audit_pool, 1))
+        if capacity and case.options["audit_share"] and found.audit_pool:
+            wanted = max(int(capacity * case.options["audit_share"] + 0.5), 1)
+            assert found.audit == min(wanted, found.audit_pool)
     assert np.isnan(result.inclusion_probability[~result.is_audit]).all()
 
 
@@ -235,6 +251,49 @@ def test_settled_hits_use_no_capacity_and_come_after_new_ones() -> None:
     assert result.waiting.tolist() == [4]
     assert result.counts["settled"] == 2
     assert result.counts["excess"] == 0
+
+
+def test_own_applications_are_listed_beyond_capacity_and_never_rest() -> None:
+    applied = np.array([False, True, True])
+    result = _rank(
+        [YELLOW] * 3,
+        has_rule_hit=~applied,
+        self_applied=applied,
+        is_resting=np.array([False, True, False]),
+        capacity=1,
+    )
+    assert result.order.tolist() == [1, 2]
+    assert result.waiting.tolist() == [0]
+    assert result.counts["excess"] == 1
+
+
+def test_who_was_visited_lately_rests_unless_red() -> None:
+    """Orange stays listed without a visit, yellow waits, an alert is passed over."""
+    result = _rank(
+        [RED, ORANGE, ORANGE, YELLOW, YELLOW, ROUTINE, ROUTINE],
+        is_resting=np.array([True, True, False, True, False, True, False]),
+        ranking=np.linspace(0.1, 0.7, 7)[::-1],
+        capacity=4,
+    )
+    assert result.order.tolist() == [0, 2, 1, 4, 6]
+    assert result.waiting.tolist() == [3]
+    assert (result.counts["settled"], result.counts["rested"], result.counts["excess"]) == (1, 1, 0)
+
+
+def test_each_unit_fills_its_own_visits() -> None:
+    """One unit's excess takes nothing from another, and free visits do not move there."""
+    unit = np.array([0, 0, 0, 1, 1, 1])
+    result = _rank([RED, RED, YELLOW, YELLOW, YELLOW, YELLOW], unit=unit, capacity=[1, 2])
+    assert result.order.tolist() == [0, 1, 3, 4]
+    assert result.waiting.tolist() == [2, 5]
+    assert [found.excess for found in result.units] == [1, 0]
+    assert result.counts["excess"] == 1
+
+
+def test_a_small_unit_draws_one_household_all_the_same() -> None:
+    result = _rank([ROUTINE] * 8, capacity=[2, 0], unit=np.repeat([0, 1], 4), audit_share=0.05)
+    assert [(found.audit, found.audit_pool) for found in result.units] == [(1, 4), (0, 4)]
+    assert result.inclusion_probability.tolist() == [0.25]
 
 
 def test_self_applications_stand_after_hits_of_their_tier() -> None:

@@ -171,7 +171,13 @@ def score(as_of: AsOf, out: Out, store: Store = None, model: ModelDir = None) ->
 @app.command("visit-list")
 def visit_list(
     as_of: AsOf,
-    capacity: Annotated[int, typer.Option(min=1, help="Visits per county.")],
+    capacity: Annotated[
+        str,
+        typer.Option(
+            metavar="K|FILE",
+            help="Visits per county; or a CSV with area_code, visits and, where there are teams, team.",
+        ),
+    ],
     out: Out,
     store: Store = None,
     model: Annotated[
@@ -186,7 +192,10 @@ def visit_list(
     """Write one prioritised visit list per county as CSV and workbook, with a manifest.
 
     Example: relapse-risk visit-list --store data/store --as-of 2024-12-31 --capacity 200 --out outputs/list
+
+    Example: relapse-risk visit-list --as-of 2024-12-31 --capacity capacity.csv --out outputs/list
     """
+    from relapse_risk.outputs.capacity import capacity_of
     from relapse_risk.outputs.visit_list import ListSettings
     from relapse_risk.pipeline import find_model
     from relapse_risk.runs import ListOptions, write_visit_lists
@@ -196,9 +205,13 @@ def visit_list(
         folder = None if model == "none" else find_model(model, project.models, project.tracking_uri)
         language: Language = "en" if lang == "en" else "zh"
         settings = ListSettings(
-            project.model_share, project.audit_share, language=language, is_per_township=per_township
+            project.model_share,
+            project.audit_share,
+            project.rest_days,
+            language=language,
+            is_per_township=per_township,
         )
-        options = ListOptions(capacity, settings, is_forced=force)
+        options = ListOptions(capacity_of(capacity), settings, is_forced=force)
         with progress("visit-list") as show:
             lists = write_visit_lists(
                 store_of(store), folder, as_of.date(), out, options, show, thresholds=thresholds_of_project()

@@ -186,7 +186,7 @@ def list_results(issued: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
     -------
     polars.DataFrame
         ``list_id, rank, household_id, as_of_date, county_code, tier, basis, risk_score, is_listed, is_audit,
-        inclusion_probability, audit_pool_n, outcome``; no outcome where no visit came back.
+        unit, inclusion_probability, audit_pool_n, outcome``; no outcome where no visit came back.
     """
     latest = visits.sort("recorded_on", maintain_order=True).unique(
         "visit_id", keep="last", maintain_order=True
@@ -194,7 +194,7 @@ def list_results(issued: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
     outcome = latest.filter(pl.col("list_id").is_not_null()).select("list_id", "household_id", "outcome")
     return issued.select(
         *("list_id", "rank", "household_id", "as_of_date", "county_code", "tier", "basis", "risk_score"),
-        *("is_listed", "is_audit", "inclusion_probability", "audit_pool_n"),
+        *("is_listed", "is_audit", "unit", "inclusion_probability", "audit_pool_n"),
     ).join(
         outcome.unique(["list_id", "household_id"], keep="last"),
         on=["list_id", "household_id"],

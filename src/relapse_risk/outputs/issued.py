@@ -25,6 +25,7 @@ _EXTRA: dict[str, type[pl.DataType]] = {
     "county_code": pl.String,
     "is_listed": pl.Boolean,
     "is_audit": pl.Boolean,
+    "unit": pl.String,
     "inclusion_probability": pl.Float64,
     "audit_pool_n": pl.Int64,
 }
@@ -38,19 +39,20 @@ def issued_rows(visit_list: VisitList) -> pl.DataFrame:
     -------
     polars.DataFrame
         The computed columns of the list, ``as_of_date``, ``county_code``, ``is_listed`` (false on the waiting
-        list), ``is_audit``, ``inclusion_probability`` (of audit rows) and ``audit_pool_n`` (households the
-        county's audit sample was drawn from); in the order of the lists.
+        list), ``unit`` (of capacity: the county, an area in it or a team), ``is_audit`` and, of audit rows,
+        ``inclusion_probability`` and ``audit_pool_n`` (households of the unit they were drawn from); in the
+        order of the lists.
     """
     parts = [pl.DataFrame(schema=_SCHEMA)]
     for county in visit_list.counties:
         rows = pl.concat([county.listed, county.waiting]).select(COMPUTED_COLUMNS)
-        drawn = county.audit.select("rank", "inclusion_probability")
+        drawn = county.audit.select("rank", "inclusion_probability", "audit_pool_n")
         with_draws = rows.join(drawn, on="rank", how="left", maintain_order="left").with_columns(
             as_of_date=visit_list.as_of_date,
             county_code=pl.lit(county.county_code),
             is_listed=pl.col("rank") <= county.listed.height,
             is_audit=pl.col("inclusion_probability").is_not_null(),
-            audit_pool_n=county.counts["audit_pool"],
+            unit=county.unit,
         )
         parts.append(with_draws.select(_SCHEMA.names()).cast(_SCHEMA))
     return pl.concat(parts)

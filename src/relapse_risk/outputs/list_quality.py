@@ -11,11 +11,10 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from relapse_risk.vocabulary import Outcome
+from relapse_risk.vocabulary import NOT_MET, Outcome
 
 FOUND = (Outcome.CONFIRMED, Outcome.PARTLY)
 VERIFIED = (*FOUND, Outcome.NOT_CONFIRMED)
-NOT_MET = (Outcome.NOT_MET, Outcome.AWAY)
 _BANDS = (0.0, 50.0, 80.0, 90.0, 95.0, 100.0)
 
 
@@ -85,7 +84,7 @@ def exact_interval(
 
 
 def estimate_missed(results: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
-    """Return how many households with a need the list left out, by the audit sample.
+    """Return how many households with a need were not listed otherwise, by the audit sample.
 
     Parameters
     ----------
@@ -97,38 +96,64 @@ def estimate_missed(results: pl.DataFrame, confidence: float = 0.95) -> pl.DataF
     Returns
     -------
     polars.DataFrame
-        By list: ``list_id``, ``pool`` (households the sample was drawn from: all that would otherwise not be
-        listed, 候补 as well), ``drawn``, ``verified``, ``found``, ``missed`` (estimate), ``low``, ``high``.
-        Without a case found ``missed`` is 0 and ``high`` the largest number of cases that a sample without
-        any would still allow; without a visit verified, all three are null.
+        By list: ``list_id``, ``pool`` (households the sample was drawn from: waiting and resting ones too),
+        ``drawn``, ``verified``, ``found``, ``missed`` (estimate), ``low``, ``high``. Without a case found
+        ``missed`` is 0 and ``high`` the largest number of cases that a sample without any would still allow;
+        without a visit verified, all three are null. Units of capacity without a visit drew nobody and are
+        not spoken for.
 
     Notes
     -----
     Hájek estimate: the pool times the weighted mean over the verified rows, whose weights are the inverse
-    probabilities of having been drawn; rows that were not met are taken to be like the verified ones of their
-    list. Variance of simple random sampling without replacement, which the stratified draw does not exceed.
+    probabilities of having been drawn and met; rows that were not met are taken to be like the verified ones
+    of their unit of capacity, and units where nobody was met like the others of their list. Design variance
+    after Hájek 1964, doi:10.1214/aoms/1177700375, which the stratified draw does not exceed; in one unit it
+    is that of simple random sampling.
     """
-    from scipy.stats import hypergeom, norm
+    from scipy.stats import norm
 
     rows = []
     for (list_id,), part in results.filter("is_audit").group_by("list_id", maintain_order=True):
-        verified = part.filter(pl.col("outcome").is_in(VERIFIED))
-        pool, n = int(part["audit_pool_n"][0]), verified.height
-        is_found = verified["outcome"].is_in(FOUND).to_numpy().astype(float)
+        by_unit = (
+            part.with_columns(
+                is_verified=pl.col("outcome").is_in(VERIFIED).fill_null(False),
+                is_found=pl.col("outcome").is_in(FOUND).fill_null(False),
+            )
+            .group_by("unit", maintain_order=True)
+            .agg(
+                pool=pl.col("audit_pool_n").first(),
+                verified=pl.col("is_verified").sum().cast(pl.Int64),
+                found=pl.col("is_found").sum().cast(pl.Int64),
+            )
+        )
+        pool, n, found = (int(by_unit[name].sum()) for name in ("pool", "verified", "found"))
         missed = low = high = None
-        if n:
-            weight = 1.0 / verified["inclusion_probability"].to_numpy()
-            share = float((weight * is_found).sum() / weight.sum())
+        met = by_unit.filter(pl.col("verified") > 0)
+        size, drawn, cases = (met[name].to_numpy() for name in ("pool", "verified", "found"))
+        if n and found:
+            share = float((size * cases / drawn).sum() / size.sum())
             missed = pool * share
-            if is_found.any():
-                spread = (1 - n / pool) * share * (1 - share) / max(n - 1, 1)
-                half = float(norm.ppf((1 + confidence) / 2)) * pool * spread**0.5
-                low, high = max(missed - half, is_found.sum()), min(missed + half, float(pool))
-            else:
-                cases = np.arange(pool - n + 1)
-                allowed = hypergeom.pmf(0, pool, cases, n) >= 1 - confidence
-                low, high = 0.0, float(cases[allowed].max())
-        rows.append((list_id, pool, part.height, n, int(is_found.sum()), missed, low, high))
+            squares = cases * (1 - share) ** 2 + (drawn - cases) * share**2
+            spread = (squares * (size / drawn) ** 2 * (1 - drawn / size)).sum() * n / max(n - 1, 1)
+            half = float(norm.ppf((1 + confidence) / 2)) * pool / float(size.sum()) * float(spread) ** 0.5
+            low, high = max(missed - half, float(found)), min(missed + half, float(pool))
+        elif n:
+            missed, low, high = 0.0, 0.0, float(_most_unseen(by_unit, confidence))
+        rows.append((list_id, pool, part.height, n, found, missed, low, high))
     names = ("list_id", "pool", "drawn", "verified", "found", "missed", "low", "high")
     schema = dict.fromkeys(names, pl.Int64) | dict.fromkeys(("missed", "low", "high"), pl.Float64)
     return pl.DataFrame(rows, schema=schema | {"list_id": pl.String}, orient="row")
+
+
+def _most_unseen(by_unit: pl.DataFrame, confidence: float) -> int:
+    """Return the most cases that samples without any would still allow, however they lie among the units.
+
+    One case more in a unit of which ``d`` were cases makes an empty sample of ``n`` from ``N`` rarer by
+    ``(N - n - d) / (N - d)``; the cases that are hardest to see are laid first.
+    """
+    rarer = []
+    for pool, n in by_unit.select("pool", "verified").iter_rows():
+        unseen = np.arange(pool - n)
+        rarer.append(np.log((pool - n - unseen) / (pool - unseen)))
+    steps = np.sort(np.concatenate(rarer))[::-1]
+    return int((np.cumsum(steps) >= np.log(1 - confidence) - 1e-12).sum())

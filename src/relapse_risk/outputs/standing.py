@@ -1,4 +1,4 @@
-"""How long a household's rule hits have stood: the rules applied again at earlier month ends."""
+"""What is known of the past on a list: since when rule hits have stood, and when somebody was there last."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import polars as pl
 from relapse_risk.errors import ContractError
 from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
+from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.catalog import RULES
@@ -18,6 +19,7 @@ from relapse_risk.rules.spec import Rule
 from relapse_risk.rules.tiers import moving_codes
 from relapse_risk.scores import HIT, RuleHits
 from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.vocabulary import NOT_MET
 from relapse_risk.windows import month_end, month_index
 
 _SCHEMA = {"household_id": pl.String, "hit_since": pl.Date}
@@ -87,6 +89,36 @@ def hits_since(
         alive, standing = alive.filter(pl.Series(still)), standing[still]
         found.append(pl.DataFrame({"household_id": alive}).with_columns(hit_since=day))
     return pl.concat(found).group_by("household_id").agg(pl.col("hit_since").min()).sort("household_id")
+
+
+def dated_rows(
+    matrix: FeatureMatrix, hit_since: pl.DataFrame | None, panel: Panel | None, day: date
+) -> pl.DataFrame:
+    """Return hit_since, last_visit and last_met for every row of a matrix, as known on ``day``.
+
+    A visit that met nobody (未见到户, 外出) is a last visit, but the household was not met: it comes back on
+    the next list as if nobody had been there.
+    """
+    since = (
+        pl.DataFrame(schema={"household_id": pl.String, "hit_since": pl.Date})
+        if hit_since is None
+        else hit_since
+    )
+    visits = pl.DataFrame(schema={"household_id": pl.String, "last_visit": pl.Date, "last_met": pl.Date})
+    if panel is not None:
+        met = pl.col("outcome").is_in(NOT_MET).not_().fill_null(True)
+        visits = (
+            panel.known_at(day)
+            .table("visit")
+            .group_by("household_id")
+            .agg(last_visit=pl.col("visited_on").max(), last_met=pl.col("visited_on").filter(met).max())
+        )
+    return (
+        matrix.index.select("household_id")
+        .join(since, on="household_id", how="left", maintain_order="left")
+        .join(visits, on="household_id", how="left", maintain_order="left")
+        .select("hit_since", "last_visit", "last_met")
+    )
 
 
 def only_date(index: pl.DataFrame) -> date:

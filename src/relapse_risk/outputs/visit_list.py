@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+from numpy.typing import NDArray
 
 from relapse_risk.explain.reasons import default_bases
 from relapse_risk.features.coverage import is_too_thin
 from relapse_risk.features.expression import Array, feature
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.notebook import html_card
+from relapse_risk.outputs.capacity import Capacity, UnitsOfCounty
 from relapse_risk.outputs.columns import with_headers
 from relapse_risk.outputs.details import RowDetails, detail_rows
-from relapse_risk.outputs.list_checks import capacity_of, check_rows, excess_messages
+from relapse_risk.outputs.list_checks import check_rows
+from relapse_risk.outputs.list_messages import TIER_COUNTS, list_messages, summary_lines
 from relapse_risk.outputs.manifest import (
     rules_hash,
     sha256_of,
@@ -27,17 +30,17 @@ from relapse_risk.outputs.manifest import (
     unverified_thresholds,
 )
 from relapse_risk.outputs.rows import County, Explain, lay_out
-from relapse_risk.outputs.standing import hits_since, only_date
+from relapse_risk.outputs.standing import dated_rows, hits_since, only_date
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import summarise
 from relapse_risk.rules.catalog import RULES
-from relapse_risk.rules.priority import TIERS, YELLOW, plan_visits
+from relapse_risk.rules.priority import TIERS, YELLOW, VisitSelection, plan_visits
 from relapse_risk.rules.spec import Rule
+from relapse_risk.rules.tiers import has_moving_hit
 from relapse_risk.scores import RiskScores, RuleHits
 from relapse_risk.vocabulary import Bilingual, Language
 from relapse_risk.windows import add_months
 
-_COUNTS = ("red", "orange", "yellow", "blue", "routine")
 # Low incomes first; a household whose source gives no income goes by its time below the line, after them.
 _FALLBACK = (
     (-1 * feature("ref_income_to_line"))
@@ -54,6 +57,9 @@ class ListSettings:
     ----------
     model_share, audit_share : float
         Parts of capacity set aside for model alerts and for the random audit sample.
+    rest_days : int
+        A household that was met in a visit less than this many days ago rests, unless it is red, applied
+        itself or has a new rule hit; 0 lets nobody rest.
     seed : int
         Of the audit sample; each county and date draws from a seed of its own made from it.
     language : {"zh", "en"}
@@ -67,6 +73,7 @@ class ListSettings:
 
     model_share: float = 0.2
     audit_share: float = 0.05
+    rest_days: int = 30
     seed: int = 0
     language: Language = "zh"
     valid_months: int = 1
@@ -85,8 +92,13 @@ class CountyList:
         counting where ``listed`` ends.
     counts : mapping of str to int
         As in :class:`~relapse_risk.rules.priority.VisitSelection`.
+    unit : polars.Series
+        Name of the unit of capacity that visits each row, listed ones first.
+    units : polars.DataFrame
+        unit, capacity, used, audit, audit_pool, excess of every unit.
     audit : polars.DataFrame
-        rank, household_id, inclusion_probability of the random audit sample; for the manifest only.
+        rank, household_id, unit, inclusion_probability and audit_pool_n (households of the unit it was drawn
+        from) of the random audit sample; for the manifest only.
     audit_seed : int
     messages : tuple of Bilingual
         What must be said loudly.
@@ -100,6 +112,8 @@ class CountyList:
     listed: pl.DataFrame
     waiting: pl.DataFrame
     counts: Mapping[str, int]
+    unit: pl.Series
+    units: pl.DataFrame
     audit: pl.DataFrame
     audit_seed: int
     messages: tuple[Bilingual, ...] = ()
@@ -107,20 +121,7 @@ class CountyList:
 
     def summary_lines(self, language: Language) -> list[str]:
         """Return the list in a few words, and every message."""
-        tiers = (f"{tier.value} {self.counts[name]}" for tier, name in zip(TIERS, _COUNTS, strict=True))
-        summary = Bilingual(
-            f"{self.county_name}：列入{self.listed.height}户（{'、'.join(tiers)}），"
-            f"候补{self.waiting.height}户，走访容量{self.counts['capacity']}户",
-            f"{self.county_name}: {self.listed.height} listed "
-            f"({', '.join(f'{self.counts[name]} {name}' for name in _COUNTS)}), "
-            f"{self.waiting.height} waiting, capacity {self.counts['capacity']}",
-        )
-        settled = Bilingual(
-            f"其中{self.counts['settled']}户近期已核实且有措施在实施，排在同级之后，不占走访容量",
-            f"{self.counts['settled']} of them were verified lately and have measures under way: they stand "
-            "last in their tier and use no capacity",
-        )
-        said = (summary, *((settled,) if self.counts["settled"] else ()), *self.messages)
+        said = (*summary_lines(self.county_name, self.counts, self.listed.height), *self.messages)
         return [text.text(language) for text in said]
 
 
@@ -174,7 +175,7 @@ class VisitList:
             "made from 依据": ", ".join(sorted(str(name) for name, given in self.inputs.items() if given)),
         }
         rows = [
-            (county.county_name, *(county.counts[name] for name in _COUNTS), county.waiting.height)
+            (county.county_name, *(county.counts[name] for name in TIER_COUNTS), county.waiting.height)
             for county in self.counties
         ]
         header = ("county 县", *(tier.value for tier in TIERS), "waiting 候补")
@@ -195,7 +196,7 @@ def make_visit_list(
     matrix: FeatureMatrix,
     hits: RuleHits,
     scores: RiskScores | None,
-    capacity: int | Mapping[str, int],
+    capacity: int | Mapping[str, int] | Capacity,
     *,
     panel: Panel | None = None,
     explain: Explain | None = None,
@@ -214,10 +215,10 @@ def make_visit_list(
         Of ``matrix``.
     scores : RiskScores or None
         Of ``matrix``; None for rules only: spare visits then go to the lowest incomes, as routine ones.
-    capacity : int or mapping of str to int
-        Visits per county, or by county code.
+    capacity : int, mapping of str to int, or Capacity
+        Visits per county, by county code, or by county, township, village or team.
     panel : Panel, optional
-        Gives the last visit, and since when hits have stood; both stay empty without it.
+        Gives the last visit, and since when hits have stood; both stay empty, and nobody rests, without it.
     explain : callable, optional
         From the rows of a matrix to their attributions; asked for listed and waiting rows only.
     settings : ListSettings, optional
@@ -238,14 +239,15 @@ def make_visit_list(
     ContractError
         RR482 where the matrix has several dates, RR483 where hits or scores are of other rows.
     ConfigurationError
-        RR484 where a county has no capacity; RR333 where it is negative or a share is out of range.
+        RR484 where an area has no capacity; RR333 where it is negative or a share is out of range.
     """
     day = only_date(matrix.index)
     options = settings or ListSettings()
     check_rows(matrix, hits, scores)
+    visits = capacity if isinstance(capacity, Capacity) else Capacity.of_counties(capacity)
     if hit_since is None and panel is not None:
         hit_since = hits_since(panel, hits, rules)
-    dated = _dated(matrix, hit_since, panel, day)
+    dated = dated_rows(matrix, hit_since, panel, day)
     facts = {
         "store": None,
         "model": None,
@@ -265,7 +267,7 @@ def make_visit_list(
             None if scores is None else _unknown_first(matrix.rows(rows), scores.ranking[rows]),
             dated[rows],
         )
-        counties.append(_county_list(part, capacity_of(capacity, code), plan))
+        counties.append(_county_list(part, visits, plan))
     return VisitList(
         as_of_date=day,
         expires_on=plan.expires_on,
@@ -301,14 +303,17 @@ class _Plan:
     inputs: Mapping[str, object]
 
 
-def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
+def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
     """Select, explain and lay out the rows of one county."""
     seed = int(sha256_of(f"{plan.settings.seed}|{county.code}|{plan.as_of_date}")[:12], 16)
     is_new = (county.dated["hit_since"] >= plan.as_of_date).fill_null(True).to_numpy()
+    of_unit = visits.of_county(county.matrix.index)
     selection = plan_visits(
         county.matrix,
         county.hits,
-        capacity=capacity,
+        capacity=of_unit.visits,
+        unit=of_unit.unit,
+        is_resting=_rests(county, plan) & ~(is_new & has_moving_hit(county.hits, plan.rules)),
         ranking=county.ranking,
         fallback_ranking=county.matrix.evaluate(_FALLBACK)[0] if county.ranking is None else None,
         is_new_hit=is_new,
@@ -349,12 +354,6 @@ def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
     details = None
     if plan.settings.has_page:
         details = detail_rows(county, shown, laid["zh"], laid["en"], plan.rules, attributions)
-    is_audit = selection.is_audit
-    audit = {
-        "rank": np.flatnonzero(is_audit) + 1,
-        "household_id": households[selection.order[is_audit]],
-        "inclusion_probability": selection.inclusion_probability[is_audit],
-    }
     return CountyList(
         county_code=county.code,
         county_name=county.name,
@@ -362,25 +361,32 @@ def _county_list(county: County, capacity: int, plan: _Plan) -> CountyList:
         listed=rows[:n_listed],
         waiting=rows[n_listed:],
         counts=selection.counts,
-        audit=pl.DataFrame(audit),
+        unit=pl.Series("unit", of_unit.names, dtype=pl.String)[of_unit.unit[shown]],
+        units=of_unit.table(selection.units),
+        audit=_audit_rows(households, selection, of_unit),
         audit_seed=seed,
-        messages=excess_messages(county.name, selection),
+        messages=list_messages(county.name, selection.counts, of_unit.table(selection.units)),
         details=details,
     )
 
 
-def _dated(
-    matrix: FeatureMatrix, hit_since: pl.DataFrame | None, panel: Panel | None, day: date
-) -> pl.DataFrame:
-    """Return hit_since and last_visit for every row."""
-    since = pl.DataFrame(schema={"household_id": pl.String, "hit_since": pl.Date})
-    visits = pl.DataFrame(schema={"household_id": pl.String, "last_visit": pl.Date})
-    if panel is not None:
-        known = panel.known_at(day).table("visit")
-        visits = known.group_by("household_id").agg(pl.col("visited_on").max().alias("last_visit"))
-    return (
-        matrix.index.select("household_id")
-        .join(since if hit_since is None else hit_since, on="household_id", how="left", maintain_order="left")
-        .join(visits, on="household_id", how="left", maintain_order="left")
-        .select("hit_since", "last_visit")
+def _rests(county: County, plan: _Plan) -> NDArray[np.bool_]:
+    """Return who was met in a visit so lately that another can wait."""
+    days = pl.lit(plan.as_of_date) - pl.col("last_met")
+    rests = county.dated.select((days.dt.total_days() < plan.settings.rest_days).fill_null(False))
+    return rests.to_series().to_numpy()
+
+
+def _audit_rows(households: pl.Series, selection: VisitSelection, of_unit: UnitsOfCounty) -> pl.DataFrame:
+    """Return the random audit sample as the manifest keeps it."""
+    drawn = selection.order[selection.is_audit]
+    pools = pl.Series([unit.audit_pool for unit in selection.units], dtype=pl.Int64)
+    return pl.DataFrame(
+        {
+            "rank": np.flatnonzero(selection.is_audit) + 1,
+            "household_id": households[drawn],
+            "unit": pl.Series(of_unit.names, dtype=pl.String)[of_unit.unit[drawn]],
+            "inclusion_probability": selection.inclusion_probability[selection.is_audit],
+            "audit_pool_n": pools[of_unit.unit[drawn]],
+        }
     )

@@ -193,6 +193,7 @@ def _contents(visit_list: VisitList) -> dict[str, object]:
         "settings": {
             "model_share": settings.model_share,
             "audit_share": settings.audit_share,
+            "rest_days": settings.rest_days,
             "seed": settings.seed,
             "valid_months": settings.valid_months,
         },
@@ -224,6 +225,7 @@ def _list_contents(county: CountyList) -> dict[str, object]:
         "counts_by_basis": dict(basis.value_counts().sort("basis").iter_rows()),
         "households": county.listed["household_id"].to_list(),
         "waiting_households": county.waiting["household_id"].to_list(),
+        "units": county.units.to_dicts(),
         "audit": {
             "seed": county.audit_seed,
             "pool": county.counts["audit_pool"],

@@ -1,4 +1,4 @@
-"""The random audit sample of the households that a list leaves out, so that what it misses is known."""
+"""The random audit sample: households that are not listed otherwise, so that what a list misses is known."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ def audit_strata(townships: ArrayLike, ranking: Array | None, bands: int = _SCOR
 
 
 def draw_audit(
-    pool: NDArray[np.int64], strata: ArrayLike | None, stable_key: Array, size: int, seed: int
+    pool: NDArray[np.int64],
+    strata: ArrayLike | None,
+    stable_key: Array,
+    size: int,
+    seed: int | tuple[int, ...],
 ) -> NDArray[np.int64]:
     """Return ``size`` rows of the pool, each drawn with the same probability, spread over the strata.
 
@@ -39,7 +43,7 @@ def draw_audit(
         Unique; the sample does not depend on the order of the rows.
     size : int
         At most ``n_pool``.
-    seed : int
+    seed : int or tuple of int
 
     Returns
     -------

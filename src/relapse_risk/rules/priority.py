@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.features.expression import Array
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.rules.audit import audit_strata, draw_audit
+from relapse_risk.rules.audit import audit_strata
 from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.share_out import UnitVisits, draw_audits, share_out
 from relapse_risk.rules.spec import Rule
 from relapse_risk.rules.tiers import (
     BLUE,
@@ -38,6 +39,7 @@ __all__ = [
     "ROUTINE",
     "TIERS",
     "YELLOW",
+    "UnitVisits",
     "VisitSelection",
     "audit_strata",
     "days_left",
@@ -74,11 +76,14 @@ class VisitSelection:
         Of audit rows: the probability with which a row of the pool was drawn; NaN elsewhere. The pool is all
         rows that would otherwise be left out, 候补 as well.
     waiting : ndarray of int64, shape (n_waiting,)
-        Positions of the 黄 rows that did not fit, in order (候补).
+        Positions of the 黄 rows that did not fit or rest, in order (候补).
     counts : mapping of str to int
-        ``capacity``, ``red``, ``orange``, ``yellow``, ``blue``, ``routine`` (each with its audit rows),
-        ``audit``, ``audit_pool``, ``settled`` (rows that use no capacity), ``waiting``, and ``excess``:
-        visits beyond capacity.
+        ``capacity``, ``red``, ``orange``, ``yellow``, ``blue``, ``routine``, ``audit`` (of any tier from 黄
+        on), ``audit_pool``, ``applied`` (黄 that applied themselves), ``settled`` (rows that use no
+        capacity), ``waiting``, ``rested`` (waiting rows that were visited lately), and
+        ``excess``: visits beyond capacity, summed over the units.
+    units : tuple of UnitVisits
+        The same by unit of capacity.
     """
 
     order: Positions
@@ -88,6 +93,7 @@ class VisitSelection:
     inclusion_probability: Array
     waiting: Positions
     counts: Mapping[str, int]
+    units: tuple[UnitVisits, ...]
 
     def __len__(self) -> int:
         return len(self.order)
@@ -97,10 +103,12 @@ def plan_visits(
     matrix: FeatureMatrix,
     hits: RuleHits,
     *,
-    capacity: int,
+    capacity: ArrayLike,
     ranking: Array | None = None,
     fallback_ranking: Array | None = None,
     is_new_hit: Mask | None = None,
+    is_resting: Mask | None = None,
+    unit: NDArray[np.int64] | None = None,
     model_share: float = MODEL_SHARE,
     audit_share: float = AUDIT_SHARE,
     rng_seed: int = 0,
@@ -111,12 +119,10 @@ def plan_visits(
     Parameters
     ----------
     matrix : FeatureMatrix
-        One as-of date and one unit of capacity, such as a county.
+        One as-of date and one county.
     hits : RuleHits
         Of ``matrix``.
-    capacity : int
-        Visits.
-    ranking, fallback_ranking, is_new_hit, model_share, audit_share, rng_seed
+    capacity, ranking, fallback_ranking, is_new_hit, is_resting, unit, model_share, audit_share, rng_seed
         As in :func:`rank_for_visits`; every hit counts as new where nothing is said.
     rules : sequence of Rule
         Those of ``hits``.
@@ -131,6 +137,8 @@ def plan_visits(
         has_rule_hit=has_moving_hit(hits, rules),
         self_applied=matrix.column("self_applied") >= 1,
         is_settled=is_settled(matrix, tiers),
+        is_resting=is_resting,
+        unit=unit,
         ranking=ranking,
         fallback_ranking=fallback_ranking,
         capacity=capacity,
@@ -151,13 +159,15 @@ def rank_for_visits(
     has_rule_hit: Mask,
     self_applied: Mask,
     ranking: Array | None,
-    capacity: int,
+    capacity: ArrayLike,
     stable_key: ArrayLike,
     strata: ArrayLike | None = None,
     model_share: float = MODEL_SHARE,
     audit_share: float = AUDIT_SHARE,
     rng_seed: int = 0,
     is_settled: Mask | None = None,
+    is_resting: Mask | None = None,
+    unit: NDArray[np.int64] | None = None,
     fallback_ranking: Array | None = None,
 ) -> VisitSelection:
     """Return which rows are visited and in which order.
@@ -176,8 +186,8 @@ def rank_for_visits(
         applied itself.
     ranking : ndarray of float64 or None, shape (n,)
         The model's order; higher means more at risk, NaN where it can't say. None without a model.
-    capacity : int
-        Visits.
+    capacity : int or array_like of int, shape (n_units,)
+        Visits, of each unit.
     stable_key : array_like, shape (n,)
         Unique; settles ties, such as the household's identifier.
     strata : array_like, shape (n,), optional
@@ -189,6 +199,10 @@ def rank_for_visits(
     is_settled : ndarray of bool, shape (n,), optional
         Standing hits that were confirmed within the visit interval and have measures in place: listed,
         without using capacity.
+    is_resting : ndarray of bool, shape (n,), optional
+        Visited so lately that another visit can wait.
+    unit : ndarray of int64, shape (n,), optional
+        Position in ``capacity`` of the unit that visits the row, such as its township or team.
     fallback_ranking : ndarray of float64, shape (n,), optional
         Orders rows, and fills spare visits as routine ones, where there is no model's ranking.
 
@@ -203,10 +217,12 @@ def rank_for_visits(
 
     Notes
     -----
-    Capacity goes, in this order, to: all 红 and 橙, even beyond it; the audit sample, which stands even then;
-    the model's share, to the highest ranked rows no rule names; 黄, in the order below; further model alerts;
-    and, with a fallback ranking only, further routine visits. So the rows that use capacity number at most
-    ``max(capacity, red + orange + audit)``. What does not fit of 黄 waits.
+    Each unit's capacity goes, in this order, to: all its 红, 橙 and self-applications, even beyond it; its
+    audit sample, which stands even then; the model's share, to the highest ranked rows no rule names; 黄, in
+    the order below; further model alerts; and, with a fallback ranking only, further routine visits. So the
+    rows that use capacity number at most ``max(capacity, red + orange + applications + audit)``. What does
+    not fit of 黄 waits. A resting row is passed over: 黄 waits, 橙 stays listed without using capacity; 红
+    and who applied do not rest.
 
     Rows stand in the order 红, 橙, 黄, 蓝, 常. Within 红: hits that are not settled before settled ones, new
     before standing, fewer days left first (none known last), graver first, then higher ranked. Within the
@@ -214,48 +230,42 @@ def rank_for_visits(
     then graver, then by the fallback ranking. A row without a ranking comes last among its equals and is
     never dropped. Remaining ties are settled by the stable key. No score moves a row between 红, 橙 and 黄.
 
-    The audit sample is drawn without replacement from all rows that the above leaves out, also those of 黄,
-    systematically from the pool sorted by stratum in random order within it: each row of the pool has the
-    same probability, size over pool, and each stratum its share to within one visit. So whoever is not
-    listed had a known chance above 0. A drawn row keeps its tier and stands at its place in it.
+    The audit sample is drawn from every row of a unit that is not listed otherwise, waiting and resting ones
+    too, without replacement, systematically from the pool sorted by stratum in random order within it: each
+    row of the pool has the same probability, size over pool, and each stratum its share to within one visit.
+    A drawn row keeps its tier.
     """
-    _check_shares(capacity, model_share, audit_share)
+    visits = np.atleast_1d(np.asarray(capacity, dtype=np.int64))
+    _check_shares(visits, model_share, audit_share)
+    none = np.zeros(len(tiers), dtype=bool)
+    is_named = tiers <= YELLOW
+    rests = none if is_resting is None else is_resting & ~self_applied & (tiers != RED)
     rows = _Rows(
-        tiers=np.where(tiers > YELLOW, ROUTINE, tiers).astype(np.int8),
-        has_rule_hit=has_rule_hit & (tiers <= YELLOW),
-        self_applied=self_applied,
-        is_settled=(tiers <= YELLOW)
-        & (np.zeros(len(tiers), dtype=bool) if is_settled is None else is_settled),
+        tiers=np.where(is_named, tiers, ROUTINE).astype(np.int8),
+        has_rule_hit=has_rule_hit & is_named,
+        self_applied=self_applied & is_named,
+        is_settled=(is_named & (none if is_settled is None else is_settled)) | (rests & (tiers == ORANGE)),
         keys=_sort_keys(severity, days_left, is_new_hit, ranking, fallback_ranking, stable_key),
     )
-    is_free = rows.tiers == ROUTINE
-    in_order = rows.sorted(np.arange(len(tiers)))
-    free = in_order[is_free[in_order]]
-    yellow = in_order[(rows.tiers == YELLOW)[in_order] & ~rows.is_settled[in_order]]
-    alerts = free[_is_known(ranking)[free]] if ranking is not None else free[:0]
-    fills = free[_is_known(fallback_ranking)[free]] if fallback_ranking is not None else free[:0]
-
-    needed = int(((rows.tiers <= ORANGE) & ~rows.is_settled).sum())
-    n_audit = min(_audit_size(capacity, audit_share), len(yellow) + len(free))
-    n_spared = max(len(free) - n_audit, 0)
-    room = max(capacity - needed - n_audit, 0)
-    n_model = min(_share_of(capacity, model_share), room, len(alerts), n_spared)
-    n_yellow = min(len(yellow), room - n_model)
-    n_model = min(room - n_yellow, len(alerts), n_spared)
-    n_fill = min(room - n_yellow - n_model, n_spared - n_model)
-
-    chosen = rows.tiers.copy()
-    chosen[alerts[:n_model]] = BLUE
-    is_listed = (rows.tiers <= ORANGE) | rows.is_settled
-    is_listed[yellow[:n_yellow]] = True
-    is_listed[alerts[:n_model]] = True
-    is_listed[fills[~is_listed[fills]][:n_fill]] = True
-    pool = np.flatnonzero(~is_listed)
-    audit = draw_audit(pool, strata, rows.keys[-1], min(n_audit, len(pool)), rng_seed)
-    is_listed[audit] = True
-    waiting = yellow[~is_listed[yellow]]
+    units = np.zeros(len(tiers), dtype=np.int64) if unit is None else unit
+    is_certain = (rows.tiers <= ORANGE) | rows.is_settled | rows.self_applied
+    shared = share_out(
+        rows.sorted(np.arange(len(tiers))),
+        units,
+        visits,
+        tiers=rows.tiers,
+        is_certain=is_certain,
+        uses_a_visit=~rows.is_settled,
+        is_resting=rests,
+        is_alert=none if ranking is None else ~np.isnan(ranking),
+        is_fill=none if fallback_ranking is None else ~np.isnan(fallback_ranking),
+        model_share=model_share,
+        audit_share=audit_share,
+    )
+    chosen = np.where(shared.is_model_alert, BLUE, rows.tiers).astype(np.int8)
+    audit = draw_audits(shared, units, strata, rows.keys[-1], rng_seed)
     final = _Rows(chosen, rows.has_rule_hit, rows.self_applied, rows.is_settled, rows.keys)
-    return _selection(final, is_listed, audit, len(pool), waiting, capacity)
+    return _selection(final, shared.is_listed | audit.is_drawn, audit.probability, rests, audit.units)
 
 
 @dataclass(frozen=True)
@@ -313,47 +323,33 @@ def _descending(ranking: Array | None, n_rows: int) -> Array:
     return np.where(np.isnan(ranking), np.inf, -ranking)
 
 
-def _is_known(ranking: Array) -> Mask:
-    known: Mask = ~np.isnan(ranking)
-    return known
-
-
-def _share_of(capacity: int, share: float) -> int:
-    """Return a share of capacity in whole visits, halves rounded up."""
-    return min(int(np.floor(capacity * share + 0.5)), capacity)
-
-
-def _audit_size(capacity: int, share: float) -> int:
-    """Return the visits of the audit sample: without any, what a small list misses is never known."""
-    return max(_share_of(capacity, share), min(capacity, 1)) if share > 0 else 0
-
-
 def _selection(
-    rows: _Rows, is_listed: Mask, audit: Positions, pool_size: int, waiting: Positions, capacity: int
+    rows: _Rows, is_listed: Mask, probability: Array, is_resting: Mask, units: tuple[UnitVisits, ...]
 ) -> VisitSelection:
     order = rows.sorted(np.flatnonzero(is_listed))
-    is_audit = np.isin(order, audit)
+    waiting = rows.sorted(np.flatnonzero(~is_listed & (rows.tiers == YELLOW)))
     tiers = rows.tiers[order]
-    settled = int(rows.is_settled[order].sum())
     names = ("red", "orange", "yellow", "blue", "routine")
     counts = {name: int((tiers == tier).sum()) for tier, name in enumerate(names)}
     counts |= {
-        "capacity": capacity,
-        "audit": len(audit),
-        "audit_pool": pool_size,
-        "settled": settled,
+        "capacity": sum(unit.capacity for unit in units),
+        "audit": sum(unit.audit for unit in units),
+        "audit_pool": sum(unit.audit_pool for unit in units),
+        "applied": int((rows.self_applied[order] & (tiers == YELLOW)).sum()),
+        "settled": int(rows.is_settled[order].sum()),
         "waiting": len(waiting),
-        "excess": max(len(order) - settled - capacity, 0),
+        "rested": int(is_resting[waiting].sum()),
+        "excess": sum(unit.excess for unit in units),
     }
-    probability = len(audit) / pool_size if pool_size else np.nan
     return VisitSelection(
         order=order,
         tiers=tiers,
         basis=tuple(_basis(rows, int(row)) for row in order),
-        is_audit=is_audit,
-        inclusion_probability=np.where(is_audit, probability, np.nan),
+        is_audit=~np.isnan(probability[order]),
+        inclusion_probability=probability[order],
         waiting=waiting,
         counts=counts,
+        units=units,
     )
 
 
@@ -366,12 +362,12 @@ def _basis(rows: _Rows, row: int) -> tuple[Basis, ...]:
     return tuple(basis for holds, basis in reasons if holds)
 
 
-def _check_shares(capacity: int, model_share: float, audit_share: float) -> None:
-    if capacity < 0 or not 0 <= model_share <= 1 or not 0 <= audit_share <= 1:
+def _check_shares(visits: NDArray[np.int64], model_share: float, audit_share: float) -> None:
+    if (visits < 0).any() or not 0 <= model_share <= 1 or not 0 <= audit_share <= 1:
         raise ConfigurationError(
             "RR333",
             "capacity of visits",
-            f"capacity {capacity}, model_share {model_share}, audit_share {audit_share}",
+            f"capacity from {visits.min()}, model_share {model_share}, audit_share {audit_share}",
             "0 or more visits, and shares between 0 and 1",
             "Correct the call or relapse.toml",
             zh="走访容量不能为负，模型份额和抽样份额须在0到1之间。",

@@ -1,0 +1,76 @@
+"""What is said of a county's list: in a few words, and loudly where more is needed than can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from relapse_risk.rules.priority import TIERS
+from relapse_risk.vocabulary import Bilingual
+
+TIER_COUNTS = ("red", "orange", "yellow", "blue", "routine")
+_NAMED_UNITS = 5
+
+
+def summary_lines(county: str, counts: Mapping[str, int], n_listed: int) -> tuple[Bilingual, ...]:
+    """Return a county's list in a few words; ``counts`` as in VisitSelection."""
+    tiers = "、".join(f"{tier.value} {counts[name]}" for tier, name in zip(TIERS, TIER_COUNTS, strict=True))
+    in_english = ", ".join(f"{counts[name]} {name}" for name in TIER_COUNTS)
+    said = [
+        Bilingual(
+            f"{county}：列入{n_listed}户（{tiers}），候补{counts['waiting']}户，走访容量{counts['capacity']}户",
+            f"{county}: {n_listed} listed ({in_english}), {counts['waiting']} waiting, "
+            f"capacity {counts['capacity']}",
+        )
+    ]
+    if counts["settled"]:
+        said.append(
+            Bilingual(
+                f"其中{counts['settled']}户近期已走访核实，排在同级之后，不占走访容量",
+                f"{counts['settled']} of them were verified lately: they stand last in their tier and use no "
+                "capacity",
+            )
+        )
+    if counts["rested"]:
+        said.append(
+            Bilingual(
+                f"候补中{counts['rested']}户近期已走访，本期暂不安排",
+                f"{counts['rested']} of the waiting were visited lately and rest this time",
+            )
+        )
+    return tuple(said)
+
+
+def list_messages(county: str, counts: Mapping[str, int], units: pl.DataFrame) -> tuple[Bilingual, ...]:
+    """Return a message where what must be visited is more than can be; it names the units concerned.
+
+    Parameters
+    ----------
+    county : str
+    counts : mapping of str to int
+        As in VisitSelection.
+    units : polars.DataFrame
+        unit, capacity and excess of every unit of capacity.
+    """
+    urgent, capacity, excess = counts["red"] + counts["orange"], counts["capacity"], counts["excess"]
+    if not excess:
+        return ()
+    applied_zh = f"，自主申报{counts['applied']}户" if counts["applied"] else ""
+    applied_en = f" and {counts['applied']} own applications" if counts["applied"] else " households"
+    zh = en = ""
+    if units.height > 1:
+        over = units.filter(pl.col("excess") > 0)
+        shown = over.sort("excess", "unit", descending=[True, False]).head(_NAMED_UNITS)
+        zh = "，".join(f"{unit}超出{n}户" for unit, n in shown.select("unit", "excess").iter_rows())
+        en = ", ".join(f"{unit} by {n}" for unit, n in shown.select("unit", "excess").iter_rows())
+        zh, en = f"（{over.height}个走访单元：{zh}）", f" ({over.height} units: {en})"
+    return (
+        Bilingual(
+            f"注意：{county}红色、橙色共{urgent}户{applied_zh}，走访容量{capacity}户，超出{excess}户{zh}；"
+            "红色、橙色和自主申报已全部列入，请增派走访力量。",
+            f"Attention: {county} has {urgent} red and orange{applied_en}, capacity {capacity} visits; "
+            f"the list exceeds it by {excess}{en}. All of them, and all who applied, are listed; "
+            "more staff are needed.",
+        ),
+    )
