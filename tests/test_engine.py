@@ -11,18 +11,22 @@ import pytest
 
 from relapse_risk.engine import FeatureWork, over_partitions
 from relapse_risk.features.build import build_features
+from relapse_risk.features.expression import feature
+from relapse_risk.features.operators import has_item, members, peer_mean, peer_rank
+from relapse_risk.features.spec import Feature, FeatureSet
 from relapse_risk.files import ParquetStream
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Scenario, simulate
 from relapse_risk.runs import write_features
+from relapse_risk.vocabulary import Unit
 
 DAYS = (date(2020, 9, 30), date(2021, 6, 30))
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two counties, one of which leaves a column out; some households move between villages and counties."""
+    """Two counties; one leaves a column out, the other but for one village. Households move between them."""
     panel = simulate(260, 30, Scenario(n_counties=2), seed=5, oracle_dates=(), hazard_paths=0).panel()
     households = panel.tables["household"]
     first, second = households["county_code"].unique().sort().to_list()
@@ -35,9 +39,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         recorded_on=pl.lit(date(2021, 2, 1)),
         county_code=pl.lit(second),
     )
-    there = last.filter(pl.col("county_code") == second)["household_id"]
+    of_first = last.filter(pl.col("county_code") == first)
+    village = of_first["village_code"].mode().sort()[0]
+    reporting = of_first.filter(pl.col("village_code") == village)["household_id"]
     members = panel.tables["member"].with_columns(
-        chronic4=pl.when(~pl.col("household_id").is_in(there.implode())).then("chronic4")
+        chronic4=pl.when(pl.col("household_id").is_in(reporting.implode())).then("chronic4")
     )
     tables = {**panel.tables, "household": pl.concat([households, moved]), "member": members}
     path = tmp_path_factory.mktemp("engine") / "store"
@@ -71,6 +77,25 @@ def test_partitions_together_are_the_matrix_of_the_whole_panel(store: Path, tmp_
     differing = [name for name in expected.columns if not joined[name].equals(expected[name])]
     assert differing == []
     assert not np.isnan(expected["period_income_county_rank"].to_numpy()).all()
+
+
+def test_a_comparison_with_the_county_inside_another_is_made_of_the_whole_county(store: Path) -> None:
+    """Also where what is compared depends on whether the whole county left a column out."""
+    above = feature("period_income_to_line") - peer_mean(feature("period_income_to_line"), "county_code")
+    chronic = members(has_item("chronic4", "高血压", "糖尿病")) / members()
+    formulas = {
+        "rank_above_mean": peer_rank(above, "county_code"),
+        "rank_of_rank": peer_rank(peer_rank(above, "township_code"), "county_code"),
+        "chronic_rank": peer_rank(chronic, "county_code"),
+    }
+    features = FeatureSet(Feature(name, "某", "some", Unit.SHARE, "own", f) for name, f in formulas.items())
+    work = FeatureWork.of(store, DAYS, features=features)
+    joined = pl.concat([part.to_polars() for part in over_partitions(work, 1)])
+    expected = build_features(Store(store).open(), DAYS, features).to_polars()
+    joined, expected = (each.sort("household_id", "as_of_date") for each in (joined, expected))
+    assert max(map(len, work.partitions(1))) >= 3, "a county in several partitions"
+    assert [name for name in formulas if not joined[name].equals(expected[name])] == []
+    assert [name for name in formulas if expected[name].n_unique() < 5] == []
 
 
 def test_a_stream_writes_the_same_bytes_whatever_the_parts(tmp_path: Path) -> None:

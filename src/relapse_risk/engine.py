@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.partition import Partition
 from relapse_risk.panel.place import bucket_of
 from relapse_risk.panel.store import Store
+from relapse_risk.panel.tables import TABLES
 from relapse_risk.terminal import Progress
 from relapse_risk.thresholds import ThresholdTable
 
@@ -43,6 +45,8 @@ class FeatureWork:
     as_of_dates : tuple of date
         Sorted.
     features : FeatureSet
+    library : FeatureSet
+        The features that formulas may name: a worker has no modules of the project in use.
     thresholds : ThresholdTable or None
         The layers under the store's own rows; the shipped one where not given.
     """
@@ -50,36 +54,56 @@ class FeatureWork:
     store: Path
     as_of_dates: tuple[date, ...]
     features: FeatureSet
+    library: FeatureSet
     thresholds: ThresholdTable | None = None
 
     @classmethod
     def of(
-        cls, store: Path, as_of_dates: Sequence[date], thresholds: ThresholdTable | None = None
+        cls,
+        store: Path,
+        as_of_dates: Sequence[date],
+        thresholds: ThresholdTable | None = None,
+        features: FeatureSet | None = None,
     ) -> FeatureWork:
-        """Return the work of all features that the store's panel has."""
+        """Return the work of some features; of all that the store's panel has where not given."""
         days = tuple(sorted(set(as_of_dates)))
         some = partitions_of(store, days)[0]
         panel = Store(store).open_partition(some, only={"household": ()})
-        return cls(store, days, features_for(panel), thresholds)
+        library = features_for(panel)
+        return cls(store, days, library if features is None else features, library, thresholds)
 
     def partitions(self, households: int | None = PARTITION_HOUSEHOLDS) -> list[list[Partition]]:
         """Return the partitions of about so many households, county by county; None keeps counties whole."""
         found = partitions_of(self.store, self.as_of_dates, households)
         return [list(of_county) for _, of_county in groupby(found, key=lambda part: part.county_code)]
 
-    def needs_first_pass(self, of_county: Sequence[Partition]) -> bool:
-        """Return whether a county's partitions have to know of each other."""
-        return len(of_county) > 1 and bool(first_pass_reads(self.features))
+    def whole_areas(self, of_county: Sequence[Partition]) -> WholeAreas | None:
+        """Return what a county's partitions have to know of each other; None where they need not."""
+        areas, parts = None, []
+        for number in self.rounds(of_county):
+            parts += [self.first_pass(partition, number, areas) for partition in of_county]
+            areas = WholeAreas(parts)
+        return areas
+
+    def rounds(self, of_county: Sequence[Partition]) -> range:
+        """Return the rounds of the first pass over a county's partitions; none where it has one only."""
+        return range(len(self._reads) if len(of_county) > 1 else 0)
+
+    @cached_property
+    def _reads(self) -> list[dict[str, tuple[str, ...]]]:
+        return first_pass_reads(self.features, self.library)
 
     def open(self, partition: Partition, only: Mapping[str, Collection[str]] | None = None) -> Panel:
         """Return the panel of a partition."""
         panel = Store(self.store).open_partition(partition, only)
         return panel if self.thresholds is None else replace(panel, thresholds=self.thresholds)
 
-    def first_pass(self, partition: Partition) -> pl.DataFrame:
-        """Return what the county's other partitions have to know of this one."""
-        panel = self.open(partition, first_pass_reads(self.features))
-        return first_pass(panel, partition.as_of_dates, self.features)
+    def first_pass(
+        self, partition: Partition, number: int = 0, areas: WholeAreas | None = None
+    ) -> pl.DataFrame:
+        """Return what the county's other partitions have to know of this one, a round at a time."""
+        panel = self.open(partition, self._reads[number])
+        return first_pass(panel, partition.as_of_dates, self.features, self.library, number, areas)
 
     def matrix(self, partition: Partition, areas: WholeAreas | None = None) -> FeatureMatrix:
         """Return the features of a partition's households, sorted by village bucket, household and date.
@@ -87,7 +111,9 @@ class FeatureWork:
         So the order of rows does not depend on how the store is cut.
         """
         panel = self.open(partition)
-        matrix = build_features(panel, partition.as_of_dates, self.features, areas=areas)
+        matrix = build_features(
+            panel, partition.as_of_dates, self.features, areas=areas, library=self.library
+        )
         places = matrix.index.select("household_id", "as_of_date", bucket_of(matrix.index["village_code"]))
         order = places.select(pl.arg_sort_by(places.columns[2], "household_id", "as_of_date")).to_series()
         return matrix.rows(order.cast(pl.Int64).to_numpy())
@@ -100,7 +126,13 @@ class FeatureWork:
             days = of_county[0].as_of_dates
             parts.append(build_features(panel, days, self.features.select(())).parameters)
         index = build_features(panel, days, self.features.select(())).index.clear()
-        return FeatureMatrix(index, self.features, np.empty((0, len(self.features))), pl.concat(parts))
+        values = np.empty((0, len(self.features)))
+        return FeatureMatrix(index, self.features, values, pl.concat(parts), self.absent_tables)
+
+    @cached_property
+    def absent_tables(self) -> frozenset[str]:
+        """Tables that nobody handed in."""
+        return frozenset(table.name for table in TABLES if table.is_stored) - Store(self.store).table_names
 
 
 def partitions_of(store: Path, as_of_dates: Sequence[date], households: int | None = None) -> list[Partition]:
@@ -138,7 +170,7 @@ def over_partitions(
     for of_county in counties:
         if on_progress:
             on_progress(of_county[0].county_code, done, every)
-        areas = WholeAreas(map(work.first_pass, of_county)) if work.needs_first_pass(of_county) else None
+        areas = work.whole_areas(of_county)
         for partition in of_county:
             if on_progress:
                 on_progress(partition.county_code, done, every)

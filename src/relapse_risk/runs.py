@@ -127,6 +127,8 @@ def features_contents(
     return {
         "inputs": store_facts(work.store),
         "as_of_dates": [str(day) for day in work.as_of_dates],
+        "features_sha256": work.features.fingerprint,
+        "absent_tables": sorted(work.absent_tables),
         "unverified_thresholds": list(merged_unverified(unverified)),
     }
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,10 @@ def spark_features(
     session = _session(master)
     try:
         counties = work.partitions(households)
-        shared = [part for of_county in counties if work.needs_first_pass(of_county) for part in of_county]
-        areas = _first_pass(session, work, shared) if shared else None
+        cut = [of_county for of_county in counties if work.rounds(of_county)]
+        areas = _first_pass(session, work, cut)
         every = [part for of_county in counties for part in of_county]
-        split = frozenset(part.county_code for part in shared)
+        split = frozenset(of_county[0].county_code for of_county in cut)
 
         def features(partition: Partition) -> pl.DataFrame:
             return work.matrix(partition, areas if partition.county_code in split else None).to_polars()
@@ -97,9 +98,17 @@ def _session(master: str) -> SparkSession:
     return builder.getOrCreate()
 
 
-def _first_pass(session: SparkSession, work: FeatureWork, partitions: list[Partition]) -> WholeAreas:
-    found = _mapped(session, partitions, work.first_pass, _AREA_SCHEMA).toArrow()
-    return WholeAreas([pl.DataFrame(pl.from_arrow(found))])
+def _first_pass(
+    session: SparkSession, work: FeatureWork, counties: list[list[Partition]]
+) -> WholeAreas | None:
+    """Return what the partitions of all counties that are cut have to know of each other."""
+    partitions = [part for of_county in counties for part in of_county]
+    areas, found = None, []
+    for number in work.rounds(partitions):
+        share = partial(work.first_pass, number=number, areas=areas)
+        found.append(pl.DataFrame(pl.from_arrow(_mapped(session, partitions, share, _AREA_SCHEMA).toArrow())))
+        areas = WholeAreas(found)
+    return areas
 
 
 def _mapped(

@@ -40,6 +40,7 @@ def build_features(
     households: Sequence[str] | None = None,
     what_if: Sequence[Threshold] = (),
     areas: WholeAreas | None = None,
+    library: FeatureSet | None = None,
 ) -> FeatureMatrix:
     """Return the features of every household known on each as-of date.
 
@@ -51,8 +52,7 @@ def build_features(
     as_of_dates : sequence of date
         At least one; repeated dates count once.
     features : FeatureSet, optional
-        What to compute; ``features_for(panel)`` where not given. A formula may name features outside
-        the set that the catalogue has.
+        What to compute; the library where not given. A formula may name features outside the set.
     thresholds : ThresholdTable, optional
         The layers under the panel's own rows; ``panel.thresholds`` where not given.
     households : sequence of str, optional
@@ -61,6 +61,8 @@ def build_features(
         Laid over everything that is in force, the panel's own rows included.
     areas : WholeAreas, optional
         Whole counties and townships, where the panel holds a part of them only.
+    library : FeatureSet, optional
+        The features that formulas may name; ``features_for(panel)`` where not given.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def build_features(
         raise ConfigurationError(
             "RR320", "as_of_dates", "none given", "at least one date", "Name the dates to build features for"
         )
-    every = features_for(panel)
+    every = library or features_for(panel)
     wanted = every if features is None else features
     chosen = None if households is None else pl.Series(sorted(set(households)), dtype=pl.String)
     plan, formula_of = _planned(wanted, every)
@@ -102,21 +104,41 @@ def build_features(
     return FeatureMatrix(pl.concat(indexes), wanted, values, pl.concat(parameters), absent)
 
 
-def first_pass(panel: Panel, as_of_dates: Sequence[date], features: FeatureSet | None = None) -> pl.DataFrame:
-    """Return what other partitions of the same counties have to know of this one; see ``areas.py``."""
-    every = features_for(panel)
-    plan, formula_of = _planned(every if features is None else features, every)
+def first_pass(
+    panel: Panel,
+    as_of_dates: Sequence[date],
+    features: FeatureSet,
+    library: FeatureSet,
+    number: int = 0,
+    areas: WholeAreas | None = None,
+) -> pl.DataFrame:
+    """Return what other partitions of the same counties have to know of this one; see ``areas.py``.
+
+    Parameters
+    ----------
+    panel : Panel
+        Of the partition.
+    as_of_dates : sequence of date
+    features, library : FeatureSet
+        What will be computed, and the features that formulas may name.
+    number : int
+        Round of the first pass, from 0.
+    areas : WholeAreas, optional
+        What the rounds before found; none in the first.
+    """
+    plan, formula_of = _planned(features, library)
     known = panel.known_at_each(as_of_dates)
     decoded = Decoded(known[0].histories)
     return pl.concat(
-        Evaluation(each, each.thresholds(), formula_of, decoded).first_pass(plan) for each in known
+        Evaluation(each, each.thresholds(), formula_of, decoded, areas).first_pass(plan, number)
+        for each in known
     )
 
 
-def first_pass_reads(features: FeatureSet) -> dict[str, tuple[str, ...]]:
-    """Return the tables and columns that the first pass reads; empty where none is needed."""
-    plan, _ = _planned(features, features)
-    return plan.first_pass_reads if plan.wide_peers or plan.withheld_columns else {}
+def first_pass_reads(features: FeatureSet, library: FeatureSet) -> list[dict[str, tuple[str, ...]]]:
+    """Return the tables and columns that each round of the first pass reads; empty where none is needed."""
+    plan, _ = _planned(features, library)
+    return [plan.first_pass_reads] * len(plan.first_pass_rounds)
 
 
 @lru_cache(maxsize=8)

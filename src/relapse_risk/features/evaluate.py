@@ -131,6 +131,20 @@ class Plan:
         return tuple(dict.fromkeys((*inside, *found.values())))
 
     @cached_property
+    def first_pass_rounds(self) -> tuple[tuple[PeerStatistic, ...], ...]:
+        """Comparisons over wide areas by the round in which their inside can be computed.
+
+        The first round needs nothing; it also finds which columns a county left out. A later one needs what
+        the rounds before it found of the whole county. Empty where nothing is asked of whole areas.
+        """
+        rounds: list[list[PeerStatistic]] = [[]] if self.withheld_columns else []
+        for node in self.wide_peers:
+            at = len(Plan([node.inner], self._formula_of).first_pass_rounds)
+            rounds += [[] for _ in range(at + 1 - len(rounds))]
+            rounds[at].append(node)
+        return tuple(map(tuple, rounds))
+
+    @cached_property
     def withheld_columns(self) -> tuple[tuple[str, str], ...]:
         """Columns of which it matters whether the whole county left them out."""
         read = {
@@ -341,10 +355,10 @@ class Evaluation:
             known = self._places.areas.peers(node.inner, node.level, self._known.as_of_date)
         return compare(node.statistic, inner, area, known)
 
-    def first_pass(self, plan: Plan) -> pl.DataFrame:
-        """Return what other partitions of the same counties have to know of this one, for a plan."""
+    def first_pass(self, plan: Plan, number: int) -> pl.DataFrame:
+        """Return what other partitions of the same counties have to know of this one, a round of a plan."""
         day, frames = self._known.as_of_date, []
-        wide = plan.wide_peers
+        wide = plan.first_pass_rounds[number]
         if wide:
             inside = Plan([node.inner for node in wide], self._formula_of)
             values = self.compute(inside)
@@ -352,7 +366,7 @@ class Evaluation:
                 area = self.households((node.level,))[node.level]
                 known = known_by_area(values[:, place], area)
                 frames.append(area_frame(peers_key(node.inner, node.level), day, known))
-        for table, column in plan.withheld_columns:
+        for table, column in () if number else plan.withheld_columns:
             if (rows := self._rows_of(table)) is None:
                 continue
             for name in ("", column):

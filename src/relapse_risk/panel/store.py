@@ -165,6 +165,11 @@ class Store:
         tables = stored.of_partition(partition, only)
         return Panel(tables, stored.extra_columns, self._provenance(stored), partition=partition)
 
+    @property
+    def table_names(self) -> frozenset[str]:
+        """Names of the tables that were handed in."""
+        return frozenset(table.name for table in self._stored().tables)
+
     def _stored(self) -> StoredRows:
         """Return what the commits list, once it is sure that it is all there."""
         commits = self.log()
