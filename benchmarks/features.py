@@ -167,7 +167,7 @@ def period_features(store: Path) -> float:
     from relapse_risk.engine import FeatureWork, over_partitions
     from relapse_risk.features.catalog import CATALOG
 
-    work = FeatureWork(store, (DAY,), CATALOG.select(_period_features()))
+    work = FeatureWork.of(store, (DAY,), features=CATALOG.select(_period_features()))
     return float(sum(np.nansum(np.abs(matrix.values)) for matrix in over_partitions(work)))
 
 
