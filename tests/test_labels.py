@@ -284,7 +284,7 @@ def test_rows_are_those_known_on_each_date_in_order() -> None:
     only = make_labels(panel, dates, MONTHLY, COHORT, date(2030, 1, 1), LINES, households=["b"])
     assert only.index.equals(labels.index.filter(pl.col("household_id") == "b"))
     assert labels.at(START).index.height == 2
-    assert labels.to_pandas().shape == (4, 9)
+    assert labels.to_pandas().shape == (4, 15)
 
 
 def test_risk_set_and_outcome_read_nothing_recorded_later() -> None:

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from relapse_risk.cohort import find_at_risk
 from relapse_risk.config import CohortConfig, LabelConfig
+from relapse_risk.course import LASTING_MONTHS, Course, causes_of, lasting, shortfalls
 from relapse_risk.errors import ContractError
+from relapse_risk.exits import Exits
 from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.thresholds import ThresholdTable
-from relapse_risk.welfare import FAILING, FINE, WelfareGrid, last_complete_month, welfare_states
-from relapse_risk.windows import add_months
+from relapse_risk.welfare import FAILING, FINE, NOT_KNOWN, WelfareGrid, last_complete_month, welfare_states
+from relapse_risk.windows import add_months, month_end
 
 LABEL_INDEX_COLUMNS = ("household_id", "as_of_date", "county_code", "township_code", "village_code")
 
@@ -45,6 +47,9 @@ class Labels:
     horizon_months : int
     known_on : date or None
         The day as of which the outcome was read.
+    course : Course or None
+        What became of each row beyond its first event: cause, depth, persistence, exit. Models learn
+        without it.
     """
 
     index: pl.DataFrame
@@ -53,6 +58,7 @@ class Labels:
     observed_months: NDArray[np.float64]
     horizon_months: int
     known_on: date | None = None
+    course: Course | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.is_at_risk), len(self.event_month), len(self.observed_months)}
@@ -78,6 +84,14 @@ class Labels:
         free = np.where(self.observed_months >= months, 0.0, np.nan)
         return np.where(self.event_month <= months, 1.0, free)
 
+    def outcome_after(self, months: int) -> NDArray[np.float64]:
+        """Return the outcome in the rest of the window among those free of the event for ``months``.
+
+        1.0 event after ``months`` and within the horizon, 0.0 none in a wholly observed window; NaN where an
+        event came before, or it is not known that none did.
+        """
+        return np.where(self.outcome_within(months) == 0.0, self.outcome, np.nan)
+
     @property
     def censoring(self) -> pl.DataFrame:
         """Counts among rows at risk, by as-of date: rows, events, event-free and censored windows."""
@@ -95,7 +109,7 @@ class Labels:
 
     def rows(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> Labels:
         """Return the rows of a mask or of positions, in that order."""
-        positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
+        positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep.astype(np.int64)
         return Labels(
             self.index[positions],
             self.is_at_risk[positions],
@@ -103,6 +117,7 @@ class Labels:
             self.observed_months[positions],
             self.horizon_months,
             self.known_on,
+            None if self.course is None else self.course.rows(positions),
         )
 
     def at(self, as_of_date: date) -> Labels:
@@ -110,13 +125,14 @@ class Labels:
         return self.rows((self.index["as_of_date"] == as_of_date).to_numpy())
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the index with at-risk flag, event month, observed months and outcome beside it."""
-        return self.index.with_columns(
+        """Return the index with at-risk flag, event month, observed months, outcome and course beside it."""
+        frame = self.index.with_columns(
             is_at_risk=pl.Series(self.is_at_risk),
             event_month=pl.Series(self.event_month),
             observed_months=pl.Series(self.observed_months),
             outcome=pl.Series(self.outcome),
         )
+        return frame if self.course is None else frame.hstack(self.course.to_polars())
 
     def to_pandas(self) -> pd.DataFrame:
         """Return household_id, as_of_date and the label columns; NaN outcomes are censored."""
@@ -169,7 +185,7 @@ def make_labels(
         household_ids=None if wanted is None else known.followed(wanted)["heir_id"].unique(),
         ending_after=min(dates, default=None),
     )
-    outcomes = _Outcomes(known, grid, label)
+    outcomes = _Outcomes(known, grid, label, known.thresholds(thresholds), Exits.of(known))
     parts = [_label_one_date(panel, day, label, cohort, thresholds, outcomes, wanted) for day in dates]
     return Labels(
         pl.concat([part.index for part in parts]),
@@ -178,6 +194,7 @@ def make_labels(
         np.concatenate([part.observed_months for part in parts]),
         label.horizon_months,
         known_on,
+        Course.joined([part.course for part in parts if part.course is not None]),
     )
 
 
@@ -244,9 +261,9 @@ def _label_one_date(
     if wanted is not None:
         index = index.filter(pl.col("household_id").is_in(wanted.implode()))
     index = index.with_columns(pl.lit(as_of_date).alias("as_of_date")).select(LABEL_INDEX_COLUMNS)
-    event, observed = outcomes.after(index["household_id"], as_of_date)
+    event, observed, course = outcomes.after(index, as_of_date)
     is_at_risk = find_at_risk(known, label, cohort, thresholds, wanted)
-    return Labels(index, is_at_risk, event, observed, label.horizon_months)
+    return Labels(index, is_at_risk, event, observed, label.horizon_months, course=course)
 
 
 @dataclass(frozen=True)
@@ -256,28 +273,54 @@ class _Outcomes:
     known: KnownPanel
     grid: WelfareGrid
     label: LabelConfig
+    thresholds: ThresholdTable
+    exits: Exits
 
     def after(
-        self, household_ids: pl.Series, as_of_date: date
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return event months and months observed after a date.
+        self, index: pl.DataFrame, as_of_date: date
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Course]:
+        """Return event months, months observed, and the course after a date, one value a row of ``index``.
 
         A household that ended since is followed through its heirs: the first event of any of them is its
         own, and it is known to be free of it as long as all of them are.
         """
-        followed = self.known.followed(household_ids)
-        rows = self.grid.positions(followed["heir_id"])
-        state, length = self.grid.after(rows, last_complete_month(as_of_date), self.label.horizon_months)
+        followed = self.known.followed(index["household_id"])
+        joined = followed.join(index, on="household_id", how="left", maintain_order="left")
+        rows, start = self.grid.positions(followed["heir_id"]), last_complete_month(as_of_date)
+        state, length = self.grid.after(rows, start, self.label.horizon_months)
         if self.label.kind == "first_event":
             event, observed = _first_events(state, length)
         else:
             event, observed = _states_at_horizon(state)
-        if followed.height == len(household_ids):
-            return event, observed
+        course = Course(
+            np.where(state[:, -1] == NOT_KNOWN, np.nan, state[:, -1]),
+            causes_of(self.grid, rows, start, event, self._line_at(start, joined["county_code"])),
+            self._lasting(rows, start, event),
+            shortfalls(self.grid, rows, start, state, length, observed >= self.label.horizon_months),
+            *self.exits.after(followed["heir_id"], self.grid, as_of_date, self.label.horizon_months),
+        )
+        if followed.height == index.height:
+            return event, observed, course
         first = np.flatnonzero(
             (followed["household_id"] != followed["household_id"].shift(1)).fill_null(True)
         )
-        return np.fmin.reduceat(event, first), np.minimum.reduceat(observed, first)
+        of_all = course.of_all_heirs(first, event)
+        return np.fmin.reduceat(event, first), np.minimum.reduceat(observed, first), of_all
+
+    def _line_at(self, month: int, counties: pl.Series) -> NDArray[np.float64]:
+        codes = counties.unique().sort().to_list()
+        lines = self.thresholds.values("line", codes, [month_end(month)])[:, 0]
+        return lines[np.searchsorted(codes, counties.to_numpy())]
+
+    def _lasting(
+        self, rows: NDArray[np.int64], start: int, event: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return whether events last, looking beyond the window as far as is known."""
+        result = np.full(len(rows), np.nan)
+        at = np.flatnonzero(~np.isnan(event))
+        months = self.label.horizon_months + LASTING_MONTHS
+        result[at] = lasting(*self.grid.after(rows[at], start, months), event[at])
+        return result
 
 
 def _first_events(

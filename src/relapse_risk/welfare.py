@@ -42,6 +42,25 @@ def last_complete_month(day: date) -> int:
 
 
 @dataclass(frozen=True)
+class PeriodIncomes:
+    """Reference income beside the line, of every reported period; arrays of one value a period.
+
+    Attributes
+    ----------
+    cell : ndarray of int64
+        Cell of the grid that the period ends in, row by row; rising.
+    income_yuan, line_yuan : ndarray of float64
+        Per person and year; NaN where not known, and where income is no outcome.
+    has_failing_guarantee : ndarray of bool
+    """
+
+    cell: NDArray[np.int64]
+    income_yuan: NDArray[np.float64]
+    line_yuan: NDArray[np.float64]
+    has_failing_guarantee: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class WelfareGrid:
     """States by household and month of a period end, as known on one day.
 
@@ -55,12 +74,15 @@ class WelfareGrid:
         1 below the line or a guarantee failing, 0 fine, -1 not known or no period ends in the month.
     period_months : ndarray of int8, shape (n_households, n_months)
         Length of the period that ends in the month; 0 where none does.
+    periods : PeriodIncomes
+        What the states were judged by.
     """
 
     household_ids: pl.Series
     first_month: int
     state: NDArray[np.int8]
     period_months: NDArray[np.int8]
+    periods: PeriodIncomes
 
     def positions(self, household_ids: pl.Series) -> NDArray[np.int64]:
         """Return the row of each household, shape ``(len(household_ids),)``; -1 where it has none."""
@@ -68,6 +90,25 @@ class WelfareGrid:
         wanted = pl.DataFrame({"household_id": household_ids})
         joined = wanted.join(known, on="household_id", how="left", maintain_order="left")
         return joined["row"].cast(pl.Int64).fill_null(-1).to_numpy()
+
+    def last_month(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the month in which each row's latest reported period ends; -1 where it has none."""
+        if not self.state.shape[1]:
+            return np.full(len(rows), -1)
+        is_reported = self.period_months > 0
+        latest = self.state.shape[1] - 1 - np.argmax(is_reported[:, ::-1], axis=1)
+        month = np.where(is_reported.any(axis=1), self.first_month + latest, -1)
+        return np.where(rows >= 0, month[rows], -1)
+
+    def periods_at(self, rows: NDArray[np.int64], months: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place in ``periods`` of the period that ends in a row's month; -1 where none does."""
+        column = months - self.first_month
+        is_inside = (rows >= 0) & (column >= 0) & (column < self.state.shape[1])
+        wanted = rows * self.state.shape[1] + column
+        place = np.searchsorted(self.periods.cell, wanted, side="right") - 1
+        is_there = is_inside & (place >= 0)
+        is_there[is_there] = self.periods.cell[place[is_there]] == wanted[is_there]
+        return np.where(is_there, place, -1)
 
     def after(
         self, rows: NDArray[np.int64], month: int, months: int
@@ -133,7 +174,7 @@ def welfare_states(
     thresholds : ThresholdTable
         In force for ``known`` (``known.thresholds()``); ``line`` is in yuan per person and year.
     household_ids : polars.Series, optional
-        Only these households; all known ones where not given.
+        Only these households; all known ones where not given, those that have dissolved among them.
     ending_after : date, optional
         Only states of periods that end after this day are wanted; earlier ones may come out as not known.
 
@@ -149,24 +190,32 @@ def welfare_states(
     months, so windows may cut periods; a window that is not wholly covered by known periods gives no state.
     A guarantee that a period leaves blank keeps its last known value for at most 12 months.
     """
-    ids = known.households["household_id"] if household_ids is None else household_ids.sort()
+    ids = (known.table("household")["household_id"] if household_ids is None else household_ids).sort()
     context = max(label.income_window_months, CARRY_MONTHS)
     earliest = None if ending_after is None else month_end(last_complete_month(ending_after) - context)
     periods = _read_periods(known, ids, earliest)
     if not periods.frame.height:
-        empty = np.zeros((len(ids), 0), dtype=np.int8)
-        return WelfareGrid(ids, last_complete_month(known.as_of_date), empty, empty)
-    states = [_outcome_states(outcome, periods, label, thresholds) for outcome in label.outcomes]
-    stacked = np.stack(states)
+        empty, none = np.zeros((len(ids), 0), dtype=np.int8), np.zeros(0)
+        incomes = PeriodIncomes(none.astype(np.int64), none, none, none.astype(bool))
+        return WelfareGrid(ids, last_complete_month(known.as_of_date), empty, empty, incomes)
+    income = line = np.full(len(periods.row), np.nan)
+    if "income" in label.outcomes:
+        income = annual_income_per_person(periods, label.income_window_months)
+        line = _line_in_force(periods, thresholds)
+    states = {outcome: _outcome_states(outcome, periods, income, line) for outcome in label.outcomes}
+    stacked = np.stack(list(states.values()))
     overall = np.where((stacked == FINE).all(axis=0), FINE, NOT_KNOWN)
     overall[(stacked == FAILING).any(axis=0)] = FAILING
+    failing = [state == FAILING for outcome, state in states.items() if outcome in _GUARANTEE_FAILS]
+    has_failing = np.any(failing, axis=0) if failing else np.zeros(len(periods.row), dtype=bool)
     first = int(periods.month.min())
     shape = (len(ids), int(periods.month.max()) - first + 1)
     state = np.full(shape, NOT_KNOWN, dtype=np.int8)
     length = np.zeros(shape, dtype=np.int8)
     state[periods.row, periods.month - first] = overall
     length[periods.row, periods.month - first] = periods.length
-    return WelfareGrid(ids, first, state, length)
+    cell = periods.row * shape[1] + periods.month - first
+    return WelfareGrid(ids, first, state, length, PeriodIncomes(cell, income, line, has_failing))
 
 
 def _read_periods(known: KnownPanel, ids: pl.Series, earliest: date | None) -> _Periods:
@@ -194,14 +243,12 @@ def _read_periods(known: KnownPanel, ids: pl.Series, earliest: date | None) -> _
 
 
 def _outcome_states(
-    outcome: Outcome, periods: _Periods, label: LabelConfig, thresholds: ThresholdTable
+    outcome: Outcome, periods: _Periods, income: NDArray[np.float64], line: NDArray[np.float64]
 ) -> NDArray[np.int8]:
     if outcome == "status":
         return periods.states(pl.col("below_line"))
     if outcome != "income":
         return _carried(periods.states(_GUARANTEE_FAILS[outcome]), periods)
-    income = annual_income_per_person(periods, label.income_window_months)
-    line = _line_in_force(periods, thresholds)
     below = np.where(income < line, FAILING, FINE)
     return np.where(np.isnan(income) | np.isnan(line), NOT_KNOWN, below).astype(np.int8)
 

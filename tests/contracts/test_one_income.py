@@ -22,8 +22,8 @@ def test_the_state_a_label_sees_is_the_income_that_rules_and_lists_quote(as_of_d
     age = matrix.column("months_since_report")
     # A household just founded has no report yet.
     latest = last_complete_month(as_of_date) - np.where(np.isnan(age), np.nanmin(age), age)
-    column = latest.astype(int) - grid.first_month
-    state = grid.state[np.arange(len(matrix)), column]
+    rows, column = grid.positions(matrix.index["household_id"]), latest.astype(int) - grid.first_month
+    state = grid.state[rows, column]
     income = matrix.column("ref_income_pc_12m")
     # A line that changed since the report is the features' affair; compare with the line of the report.
     year_of_report = (column + grid.first_month) // 12

@@ -240,12 +240,13 @@ class KnownPanel:
         died. One of whose members nothing is recorded is not, and one to which somebody comes back lives on.
         """
         history, stands = self.histories["household"], self.stands("household")
-        if len(self._dissolved):
-            stands &= ~history.frame["household_id"].is_in(self._dissolved.implode()).to_numpy()
+        if len(self.dissolved):
+            stands &= ~history.frame["household_id"].is_in(self.dissolved.implode()).to_numpy()
         return stands
 
     @cached_property
-    def _dissolved(self) -> pl.Series:
+    def dissolved(self) -> pl.Series:
+        """Identifiers of households that have dissolved by then; see :meth:`lives`."""
         member = self.histories.get("member")
         if member is None or "is_present" not in member.frame.columns:
             return pl.Series("household_id", [], pl.String)

@@ -156,6 +156,7 @@ MEMBER = Table(
         day("job_end_on", "离岗日期", source="人社"),
         number("monthly_wage_yuan", "务工月收入", unit="元", minimum=0, maximum=100000, source="人社"),
         flag("chronic_managed", "慢病规范管理", source="卫健"),
+        category("leave_reason", "离户原因", ("死亡", "迁出"), source="公安", note="once no longer present"),
     ),
     is_snapshot=True,
 )

@@ -137,6 +137,8 @@ def test_births_and_deaths_reach_the_members_table_late(county: SyntheticCounty)
     gone = last.filter(~pl.col("is_present"))
     assert gone.height > 200
     assert last.filter(pl.col("is_present"))["member_id"].n_unique() > 7000
+    assert set(gone["leave_reason"]) == {"死亡", "迁出"}
+    assert last.filter(pl.col("is_present"))["leave_reason"].null_count() == last.height - gone.height
 
 
 def test_reported_persons_follow_the_members_of_the_system(county: SyntheticCounty) -> None:

@@ -23,6 +23,7 @@ from relapse_risk.panel.synthetic.state import Happening
 from relapse_risk.panel.tables import LABOUR_SKILLS, WORK_PLACES
 
 AT_WORK, OUT_OF_WORK, NEVER_WORKED = range(3)
+LEAVE_REASONS = (None, "死亡", "迁出")
 NOT_SCHOOL_REASONS = (None, "厌学", "务工", "已毕业")
 DISEASES = (None, *(f"D{number:02d}" for number in range(1, 31)))
 _NO_PLACE, _AT_HOME = WORK_PLACES.index("无"), WORK_PLACES.index("县内")
@@ -90,6 +91,7 @@ class People:
             "med_insured": np.ones(count, bool),
             "school": school_of(members.age(start), members.ends_school),
             "reason": np.zeros(count, np.int64),
+            "left": np.zeros(count, np.int64),
             "on_dibao": ((p.dibao_yuan > 0) & ~p.is_tekun)[members.household],
         }
         self._enter_jobs(now)
@@ -192,6 +194,7 @@ class People:
             rows = np.array([first, first + 1])
             self.now["is_present"][rows] = True
             self.now["is_present"][heir] = False
+            self.now["left"][heir] = LEAVE_REASONS.index("迁出")
             self.now["disability"][first] = self.now["disability"][heir]
             for slot in range(SLOTS):
                 worker, job = (
@@ -211,6 +214,7 @@ class People:
     def _go(self, happening: Happening) -> None:
         rows, month = happening.member, happening.month
         self.now["is_present"][rows] = False
+        self.now["left"][rows] = LEAVE_REASONS.index("死亡" if happening.kind == "died" else "迁出")
         self.now["elder_alone"][rows] = False
         self._touch(rows, self._days(month, len(rows)))
         self._look_round(happening.household, month)
@@ -373,6 +377,7 @@ class People:
         texts = {
             "school_status": (SCHOOLS, now["school"]),
             "not_school_reason": (NOT_SCHOOL_REASONS, now["reason"]),
+            "leave_reason": (LEAVE_REASONS, now["left"]),
         }
         texts["disease30_code"] = (DISEASES, now["disease"])
         return member_frame(
