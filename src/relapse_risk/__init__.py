@@ -34,7 +34,9 @@ _HOME = {
     "build_features": "relapse_risk.features.build",
     "caseload_curve": "relapse_risk.rules.what_if",
     "describe_features": "relapse_risk.evaluation.feature_report",
-    "explain_household": "relapse_risk.explain.attribute",
+    "household_contributions": "relapse_risk.explain.attribute",
+    "explain_household": "relapse_risk.explaining",
+    "find_issued": "relapse_risk.outputs.issued",
     "features_for": "relapse_risk.features.extra",
     "features_table": "relapse_risk.features.describe",
     "ingest": "relapse_risk.panel.ingest",
@@ -76,8 +78,9 @@ if TYPE_CHECKING:
     from relapse_risk.evaluation.backtest import run_backtest as run_backtest
     from relapse_risk.evaluation.feature_report import describe_features as describe_features
     from relapse_risk.explain.attribute import attribute as attribute
-    from relapse_risk.explain.attribute import explain_household as explain_household
+    from relapse_risk.explain.attribute import household_contributions as household_contributions
     from relapse_risk.explain.reasons import make_reasons as make_reasons
+    from relapse_risk.explaining import explain_household as explain_household
     from relapse_risk.features.build import build_features as build_features
     from relapse_risk.features.describe import features_table as features_table
     from relapse_risk.features.extra import features_for as features_for
@@ -88,6 +91,7 @@ if TYPE_CHECKING:
     from relapse_risk.modeling.store import load_model as load_model
     from relapse_risk.modeling.training import TrainedModel as TrainedModel
     from relapse_risk.outputs.feedback import record_visits as record_visits
+    from relapse_risk.outputs.issued import find_issued as find_issued
     from relapse_risk.outputs.list_quality import estimate_missed as estimate_missed
     from relapse_risk.outputs.list_quality import precision_of_lists as precision_of_lists
     from relapse_risk.outputs.plots import plot_distribution as plot_distribution

@@ -187,7 +187,12 @@ def explain_household(
     for _, sheet in over_counties(store, of_county, as_of_date, thresholds=thresholds):
         if sheet is not None:
             return sheet
-    raise ConfigurationError(
+    raise unknown_household(household_id, as_of_date)
+
+
+def unknown_household(household_id: str, as_of_date: date) -> ConfigurationError:
+    """Return the error for a household that was not known on a day."""
+    return ConfigurationError(
         "RR233",
         f"household {household_id}",
         f"not known on {as_of_date}",

@@ -16,7 +16,7 @@ from relapse_risk.explain import attribute as module
 from relapse_risk.explain.attribute import (
     Attributions,
     attribute,
-    explain_household,
+    household_contributions,
     interval_contributions,
     interval_weights,
     strongest,
@@ -136,7 +136,7 @@ def test_a_household_is_explained_largest_first_with_values_and_units() -> None:
     values = np.array([[9.0, 9.0, 9.0, 9.0], [1.5, np.nan, 0.25, 2.0]])
     matrix = matrix_of(values)
     contributions = np.array([[7.0, 7.0, 7.0, 7.0], [1.0, 0.5, -2.0, 0.0]])
-    frame = explain_household(
+    frame = household_contributions(
         Attributions(matrix.index, FEATURES, contributions, np.zeros(2)), matrix, "H00001"
     )
     assert list(frame["feature"]) == ["c", "a", "b", "code"]
@@ -151,7 +151,7 @@ def test_only_a_household_with_one_row_is_explained(household: str) -> None:
     index = matrix.index.with_columns(pl.lit("H00000").alias("household_id"))
     twice = FeatureMatrix(index, FEATURES, matrix.values)
     with pytest.raises(ContractError, match="RR472"):
-        explain_household(Attributions(index, FEATURES, np.zeros((2, 4)), np.zeros(2)), twice, household)
+        household_contributions(Attributions(index, FEATURES, np.zeros((2, 4)), np.zeros(2)), twice, household)
 
 
 @pytest.mark.filterwarnings("ignore")  # shap's own plots use what matplotlib will drop

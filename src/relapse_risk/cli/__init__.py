@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import typer
 
-from relapse_risk.cli import experiment, features, flow, forecasting, model, planning, rules, store
+from relapse_risk.cli import (
+    experiment,
+    explaining,
+    features,
+    flow,
+    forecasting,
+    model,
+    planning,
+    rules,
+    store,
+)
 
 app = typer.Typer(
     name="relapse-risk",
@@ -19,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(flow.app)
+app.add_typer(explaining.app)
 app.add_typer(forecasting.app)
 rules.app.add_typer(planning.app)
 app.add_typer(rules.app, name="rules")

@@ -196,7 +196,7 @@ def strongest(attributions: Attributions, matrix: FeatureMatrix, k: int = 5) -> 
     return attributions.index.select("household_id", "as_of_date").with_columns(**columns)
 
 
-def explain_household(
+def household_contributions(
     attributions: Attributions, matrix: FeatureMatrix, household_id: str, language: Language = "zh"
 ) -> pd.DataFrame:
     """Return what each feature adds to one household's risk, the largest first.

@@ -74,13 +74,13 @@ def choose_facts(
     may_speak = _is_worth_saying(spoken, matrix, listed)
     may_speak &= ~_is_said_by_rules(spoken, matrix, hits, rows, rules)
     voice = _voices(spoken, attributions)
-    families = list(dict.fromkeys(_family(feature) for feature in attributions.features))
-    of_family = np.array([families.index(_family(feature)) for feature in attributions.features])
+    families = list(dict.fromkeys(family_of(feature) for feature in attributions.features))
+    of_family = np.array([families.index(family_of(feature)) for feature in attributions.features])
     speakers = np.full((len(rows), len(families)), NO_FACT)
     strength = np.full((len(rows), len(families)), -np.inf)
     for number, family in enumerate(families):
         members = np.array(
-            [i for i, feature in enumerate(spoken) if _family(feature) == family], dtype=np.int64
+            [i for i, feature in enumerate(spoken) if family_of(feature) == family], dtype=np.int64
         )
         total = attributions.values[:, of_family == number].sum(axis=1)
         if not len(members):
@@ -95,7 +95,37 @@ def choose_facts(
     return spoken, chosen
 
 
-def _family(feature: Feature) -> str:
+def choose_protections(
+    matrix: FeatureMatrix, attributions: Attributions, rows: NDArray[np.int64], k: int
+) -> tuple[list[Feature], NDArray[np.int64]]:
+    """Return the facts that lower each row's risk most, at most one of each family.
+
+    Parameters and results are those of :func:`choose_facts`; the features are those of the attributions. A
+    family speaks where its contributions sum to less than zero, through the feature that lowers the risk
+    most, if its value is known and lies on the safe side of the median, by its declared direction.
+    """
+    features = list(attributions.features)
+    direction = np.array([0 if f.is_categorical else int(f.direction) for f in features], dtype=np.float64)
+    names = attributions.features.names
+    values = matrix.rows(rows).select(names).values
+    with np.errstate(invalid="ignore"):
+        is_safe = (values - _medians(matrix.select(names).values)) * direction < 0
+    lowering = np.where(is_safe, np.minimum(attributions.values, 0.0), 0.0)
+    families = list(dict.fromkeys(map(family_of, features)))
+    of_family = np.array([families.index(family_of(feature)) for feature in features])
+    speakers = np.full((len(rows), len(families)), NO_FACT)
+    strength = np.full((len(rows), len(families)), np.inf)
+    for number in range(len(families)):
+        members = np.flatnonzero(of_family == number)
+        total = attributions.values[:, members].sum(axis=1)
+        speaks = (total < 0) & (lowering[:, members].min(axis=1) < 0)
+        speakers[speaks, number] = members[lowering[:, members].argmin(axis=1)][speaks]
+        strength[speaks, number] = total[speaks]
+    return features, np.take_along_axis(speakers, np.argsort(strength, axis=1, kind="stable")[:, :k], axis=1)
+
+
+def family_of(feature: Feature) -> str:
+    """Return the family by which reasons do not repeat themselves."""
     return _VOICE_OF.get(feature.family, feature.family)
 
 
@@ -108,7 +138,7 @@ def _voices(spoken: Sequence[Feature], attributions: Attributions) -> Array:
     for lender in silent:
         position = attributions.features.position(lender.name)
         for i, feature in enumerate(spoken):
-            is_kin = _family(feature) == _family(lender) and not about[i].isdisjoint(_tells(lender))
+            is_kin = family_of(feature) == family_of(lender) and not about[i].isdisjoint(_tells(lender))
             lends[position, i] = float(is_kin)
     voices: Array = np.where(own >= 0, own + attributions.values @ lends, -np.inf)
     return voices
@@ -149,10 +179,12 @@ def _is_said_by_rules(
     said = np.zeros((len(rules), len(spoken)), dtype=np.int64)
     for i, rule in enumerate(rules):
         families = {
-            _family(matrix.features[name]) for name in worded_features(rule) if name in matrix.features
+            family_of(matrix.features[name]) for name in worded_features(rule) if name in matrix.features
         }
         read = set(rule.all_features)
-        said[i] = [_family(feature) in families or not read.isdisjoint(_tells(feature)) for feature in spoken]
+        said[i] = [
+            family_of(feature) in families or not read.isdisjoint(_tells(feature)) for feature in spoken
+        ]
     states = hits.states[rows][:, [hits.codes.index(rule.code) for rule in rules]]
     is_said: Mask = ((states == HIT).astype(np.int64) @ said) > 0
     return is_said

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
 from relapse_risk.explain.attribute import Attributions
-from relapse_risk.explain.facts import NO_FACT, choose_facts, worded_features
+from relapse_risk.explain.facts import NO_FACT, choose_facts, choose_protections, worded_features
 from relapse_risk.explain.groups import key_groups
 from relapse_risk.features.coverage import thin_families
 from relapse_risk.features.matrix import FeatureMatrix
@@ -24,7 +24,7 @@ from relapse_risk.features.spec import FAMILIES, Feature
 from relapse_risk.rules.apply import describe_gaps, missing_fields
 from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.measures import suggest_measures
-from relapse_risk.rules.phrases import hit_phrases, render_rows
+from relapse_risk.rules.phrases import NOT_KNOWN, hit_phrases, render_rows
 from relapse_risk.rules.priority import has_moving_hit
 from relapse_risk.rules.spec import Rule, is_parameter
 from relapse_risk.rules.tiers import moving_codes
@@ -46,7 +46,7 @@ INCOME_INDICATORS = ("ref_income_to_line", "period_income_to_line", "below_line_
 _JOINT = {"zh": "；", "en": "; "}
 _COLON = {"zh": "：", "en": ": "}
 
-_Fact = tuple[str, Bilingual | None]
+Fact = tuple[str, Bilingual | None]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def make_reasons(
     facts = (
         _say_low_income(matrix, chosen, language)
         if attributions is None
-        else _say_facts(matrix, attributions, hits, chosen, rules, language, k, index)
+        else say_facts(matrix, attributions, hits, chosen, rules, language, k, index)
     )
     # A routine visit is chosen by income where there is no model, and at random where there is one.
     said = [
@@ -163,14 +163,14 @@ def default_bases(
 def _assemble(
     bases: Sequence[tuple[Basis, ...]],
     phrases: Sequence[Mapping[str, str]],
-    facts: Sequence[Sequence[_Fact]],
+    facts: Sequence[Sequence[Fact]],
     gaps: Sequence[str],
     rules: Sequence[Rule],
     language: Language,
     k: int,
 ) -> tuple[list[list[str]], list[str]]:
     """Return each row's sentences, at most ``k``, and what to verify of the rules hit and the facts said."""
-    order = _RuleOrder(rules)
+    order = RuleOrder(rules)
     sentences: list[list[str]] = []
     to_verify: list[str] = []
     for basis, said, told, gap in zip(bases, phrases, facts, gaps, strict=True):
@@ -199,7 +199,7 @@ def _lead_in(basis: tuple[Basis, ...], facts: list[str], language: Language) -> 
     return facts
 
 
-def _say_facts(
+def say_facts(
     matrix: FeatureMatrix,
     attributions: Attributions,
     hits: RuleHits,
@@ -208,9 +208,15 @@ def _say_facts(
     language: Language,
     k: int,
     index: pl.DataFrame,
-) -> list[list[_Fact]]:
-    """Return each row's facts, strongest first, as sentences with what to verify."""
-    said: list[list[_Fact]] = [[] for _ in rows]
+) -> list[list[Fact]]:
+    """Return each row's facts that raise its risk, strongest first, as sentences with what to verify.
+
+    Raises
+    ------
+    ContractError
+        RR471 where the attributions are of other rows than ``index``.
+    """
+    said: list[list[Fact]] = [[] for _ in rows]
     if not attributions.index.select("household_id", "as_of_date").equals(index):
         raise ContractError(
             "RR471",
@@ -232,9 +238,30 @@ def _say_facts(
     return said
 
 
-def _say_low_income(matrix: FeatureMatrix, rows: NDArray[np.int64], language: Language) -> list[list[_Fact]]:
+def say_protections(
+    matrix: FeatureMatrix, attributions: Attributions, rows: NDArray[np.int64], language: Language, k: int
+) -> list[list[str]]:
+    """Return the facts that lower each row's risk, strongest first, each with its figure.
+
+    They stand apart from the reasons: they are none, and they take no household off a list.
+    """
+    features, chosen = choose_protections(matrix, attributions, rows, k)
+    return [
+        [figure_of(features[i], float(matrix.column(features[i].name)[row]), language) for i in facts]
+        for row, facts in zip(rows, (facts[facts != NO_FACT] for facts in chosen), strict=True)
+    ]
+
+
+def figure_of(feature: Feature, value: float, language: Language) -> str:
+    """Return what people call a feature, with its value as they say it."""
+    name = feature.zh if language == "zh" else feature.en
+    said = NOT_KNOWN.text(language) if np.isnan(value) else feature.unit.say(value, language)
+    return f"{name}{_COLON[language]}{said}"
+
+
+def _say_low_income(matrix: FeatureMatrix, rows: NDArray[np.int64], language: Language) -> list[list[Fact]]:
     """Return the first sentence about a low income that holds: without a model, visits go by income."""
-    said: list[list[_Fact]] = [[] for _ in rows]
+    said: list[list[Fact]] = [[] for _ in rows]
     listed = matrix.rows(rows)
     for feature in (matrix.features[name] for name in INCOME_INDICATORS):
         if feature.reason is None or feature.reason_when is None:
@@ -281,7 +308,7 @@ def _first_few(matrix: FeatureMatrix, names: Sequence[str], language: Language) 
     return text + _MORE_GAPS.text(language).replace("{n}", str(len(names)))
 
 
-class _RuleOrder:
+class RuleOrder:
     """The order in which the rules hit speak."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from relapse_risk.outputs.chart import Lettering
+    from relapse_risk.outputs.chart import Chart, Lettering
 
 Rows = pd.DataFrame | pl.DataFrame | Sequence[Mapping[str, Any]]
 
@@ -134,7 +134,7 @@ def plot_reliability(table: Rows, language: Language = "zh") -> Figure:
 
 def plot_reasons(
     attributions: Rows, language: Language = "zh", base: float | None = None, limit: int = 10, title: str = ""
-) -> Figure:
+) -> Chart:
     """Return what moves one household's risk, from the typical household's log-odds to its own.
 
     Parameters

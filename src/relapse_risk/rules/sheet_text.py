@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 from relapse_risk.rules.sheet import STATE_NAMES, Quantity, RuleSheet, SheetLine
 from relapse_risk.scores import CANNOT_JUDGE, HIT, NO_HIT
@@ -39,13 +40,30 @@ def sheet_lines(sheet: RuleSheet) -> list[str]:
     return [*_summary(sheet, language), *_rules(sheet, language)]
 
 
+def household_line(
+    household_id: str, place: str, household_type: str, monitor_category: str, day: date, language: Language
+) -> str:
+    """Return who is spoken of: the first line of a sheet and of an explanation."""
+    words = {"id": household_id, "place": place, "type": household_type, "monitor": monitor_category}
+    return _HEAD.text(language).format(**words, day=day)
+
+
+def limit_of(line: SheetLine, language: Language) -> str:
+    """Return the days left of a rule's timer, or how long it is overdue; empty where none runs."""
+    if line.days_left is None:
+        return ""
+    text = _OVERDUE if line.days_left < 0 else _LEFT
+    return text.text(language).format(n=abs(line.days_left), day=line.due_on)
+
+
 def _summary(sheet: RuleSheet, language: Language) -> Iterator[str]:
-    yield _HEAD.text(language).format(
-        id=sheet.household_id,
-        place=sheet.place,
-        type=sheet.household_type,
-        monitor=sheet.monitor_category,
-        day=sheet.as_of_date,
+    yield household_line(
+        sheet.household_id,
+        sheet.place,
+        sheet.household_type,
+        sheet.monitor_category,
+        sheet.as_of_date,
+        language,
     )
     for row in sheet.candidate.iter_rows(named=True):
         yield _CANDIDATE.text(language).format(category=row["category"], rules=row["rules"])
@@ -80,9 +98,7 @@ def _rule(line: SheetLine, language: Language) -> Iterator[str]:
     if line.parameters:
         yield f"    {_PARAMS.text(language)}: " + "; ".join(_parameter(q, language) for q in line.parameters)
     if line.days_left is not None:
-        text = _OVERDUE if line.days_left < 0 else _LEFT
-        told = text.text(language).format(n=abs(line.days_left), day=line.due_on)
-        yield f"    {_TIMER.text(language)}: {told}"
+        yield f"    {_TIMER.text(language)}: {limit_of(line, language)}"
     yield f"    {_BASIS.text(language)}: {line.basis}"
 
 

@@ -1,0 +1,69 @@
+"""The verb ``explain``: one household, in the terminal and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relapse_risk.cli.options import AsOf, Store, language_of, open_project, store_of, thresholds_of_project
+from relapse_risk.terminal import console, errors_shown
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    household: Annotated[str, typer.Argument(help="household_id (户编号)")],
+    as_of: AsOf,
+    store: Store = None,
+    model: Annotated[
+        str | None, typer.Option(help="champion (if absent), a model directory, or none for rules only.")
+    ] = None,
+    lists: Annotated[
+        list[Path] | None, typer.Option("--lists", help="Folders that lists were written to.")
+    ] = None,
+    capacity: Annotated[
+        int | None, typer.Option(min=1, help="Visits of the county, where no list of the day was written.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="FILE.svg or FILE.png: what moves the score.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="zh or en; the project's if absent.")] = None,
+) -> None:
+    """Say why a household stands where it stands on the list, what raises its risk, and what changed.
+
+    Example: relapse-risk explain 13072700010001 --as-of 2024-12-31 --picture why.svg
+    """
+    from relapse_risk.explaining import explain_from_store, no_picture
+    from relapse_risk.files import write_together
+    from relapse_risk.outputs.visit_list import ListSettings
+    from relapse_risk.pipeline import find_model
+
+    with errors_shown():
+        project = open_project()
+        folder = None if model == "none" else find_model(model, project.models, project.tracking_uri)
+        told = explain_from_store(
+            store_of(store),
+            household,
+            as_of.date(),
+            folder,
+            lists or [project.outputs],
+            capacity,
+            ListSettings(project.model_share, project.audit_share),
+            language=language_of(lang),
+            thresholds=thresholds_of_project(),
+        )
+        for line in told.lines():
+            console().print(line, markup=False)
+        if picture is not None:
+            if told.contributions is None:
+                raise no_picture("--model none", "a model: without one nothing moves a score")
+            if picture.suffix not in (".svg", ".png"):
+                raise no_picture(picture.name, "a name that ends in .svg or .png")
+            chart = told.plot()
+            write_together(
+                {picture.name: chart.svg() if picture.suffix == ".svg" else chart.png()}, picture.parent
+            )
+            console().print(f"→ {picture}")
