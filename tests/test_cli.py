@@ -274,3 +274,25 @@ def test_forecast_says_in_both_languages_what_is_wrong(county: Path, tmp_path: P
     done = run(*call, *small, "--cost-per-case", tmp_path / "costs.csv", "--out", tmp_path)
     assert done.exit_code == 2
     assert "RR262" in done.output
+
+
+def test_a_household_is_explained_by_the_list_before(county: Path, tmp_path: Path, monkeypatch) -> None:
+    """The place on the list handed out, the rules by which it got there, and what changed since the last."""
+    monkeypatch.chdir(tmp_path)
+    store = ("--store", county / "store", "--model", "none")
+    for day in ("2023-11-30", "2023-12-31"):
+        done = run("visit-list", *store, "--as-of", day, "--capacity", 30, "--out", tmp_path / "lists" / day)
+        assert done.exit_code == 0, done.output
+    issued = pl.read_parquet(tmp_path / "lists" / "2023-12-31" / "issued.parquet")
+    household = issued.filter(pl.col("rule_hits_n") > 0)["household_id"][0]
+    call = ("explain", household, *store, "--as-of", "2023-12-31", "--lang", "en")
+    told = run(*call, "--lists", tmp_path / "lists")
+    assert told.exit_code == 0, told.output
+    assert f"List {issued['list_id'][0]}: listed at rank 1 of" in told.output
+    assert "== Since the last list (2023-11-30" in told.output
+    assert "none of that day was found" in run(*call).output
+    assert "listed at rank 1 of" in run(*call, "--capacity", 30).output
+    refused = run(*call, "--picture", tmp_path / "why.svg")
+    assert refused.exit_code == 2
+    assert "RR234" in refused.output
+    assert "RR233" in run("explain", "nobody", *store, "--as-of", "2023-12-31").output

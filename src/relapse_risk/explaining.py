@@ -18,6 +18,7 @@ from relapse_risk.explain.changes import MovedFact, moved_facts
 from relapse_risk.features.build import build_features
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.modeling.store import load_model
+from relapse_risk.outputs.capacity import Capacity
 from relapse_risk.outputs.household import HouseholdChange, HouseholdExplanation, explain_row
 from relapse_risk.outputs.issued import find_issued, issued_rows
 from relapse_risk.outputs.list_place import RowFacts, lists_of_county, place_on_list
@@ -28,14 +29,12 @@ from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.tiers import is_settled, moving_codes, tier_of
 from relapse_risk.runs import unknown_household
 from relapse_risk.scores import HIT, RiskScores, RuleHits
-from relapse_risk.vocabulary import Language, Outcome
+from relapse_risk.vocabulary import NOT_MET, Language
 from relapse_risk.windows import month_end, month_index
 
 if TYPE_CHECKING:
     from relapse_risk.modeling.model import TrainedModel
     from relapse_risk.thresholds import ThresholdTable
-
-_NOT_MET = (Outcome.NOT_MET, Outcome.AWAY)
 
 
 def explain_household(
@@ -45,7 +44,7 @@ def explain_household(
     model: TrainedModel | None = None,
     *,
     issued: pl.DataFrame | None = None,
-    capacity: int | Mapping[str, int] | None = None,
+    capacity: int | Mapping[str, int] | Capacity | None = None,
     settings: ListSettings | None = None,
     language: Language = "zh",
 ) -> HouseholdExplanation:
@@ -135,7 +134,7 @@ def explain_from_store(
     as_of_date: date,
     model_folder: Path | None,
     lists: list[Path],
-    capacity: int | None,
+    capacity: int | Capacity | None,
     settings: ListSettings,
     *,
     language: Language = "zh",
@@ -211,14 +210,15 @@ class _County:
         visits = panel.known_at(day).table("visit")
         met = visits.filter(
             pl.col("household_id") == one.index["household_id"][0],
-            pl.col("outcome").is_in(_NOT_MET).not_().fill_null(True),
+            pl.col("outcome").is_in(NOT_MET).not_().fill_null(True),
         )["visited_on"]
         return RowFacts(
             tier=int(tier[0]),
             is_settled=bool(is_settled(one, tier)[0]),
             has_applied=bool(one.column("self_applied")[0] >= 1),
             score=None if self.scores is None else float(self.scores.score[row]),
-            last_met=met.drop_nulls().max() if len(met) else None,  # type: ignore[arg-type]
+            last_met=max(met.drop_nulls().to_list(), default=None),
+            rest_days=settings.rest_days,
         )
 
     def hit_codes(self, row: int) -> set[str]:

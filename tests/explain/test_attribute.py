@@ -151,7 +151,9 @@ def test_only_a_household_with_one_row_is_explained(household: str) -> None:
     index = matrix.index.with_columns(pl.lit("H00000").alias("household_id"))
     twice = FeatureMatrix(index, FEATURES, matrix.values)
     with pytest.raises(ContractError, match="RR472"):
-        household_contributions(Attributions(index, FEATURES, np.zeros((2, 4)), np.zeros(2)), twice, household)
+        household_contributions(
+            Attributions(index, FEATURES, np.zeros((2, 4)), np.zeros(2)), twice, household
+        )
 
 
 @pytest.mark.filterwarnings("ignore")  # shap's own plots use what matplotlib will drop

@@ -25,7 +25,8 @@ def explain(
         list[Path] | None, typer.Option("--lists", help="Folders that lists were written to.")
     ] = None,
     capacity: Annotated[
-        int | None, typer.Option(min=1, help="Visits of the county, where no list of the day was written.")
+        str | None,
+        typer.Option(metavar="K|FILE", help="As of visit-list, where no list of the day was written."),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="FILE.svg or FILE.png: what moves the score.")
@@ -38,6 +39,7 @@ def explain(
     """
     from relapse_risk.explaining import explain_from_store, no_picture
     from relapse_risk.files import write_together
+    from relapse_risk.outputs.capacity import capacity_of
     from relapse_risk.outputs.visit_list import ListSettings
     from relapse_risk.pipeline import find_model
 
@@ -50,8 +52,8 @@ def explain(
             as_of.date(),
             folder,
             lists or [project.outputs],
-            capacity,
-            ListSettings(project.model_share, project.audit_share),
+            None if capacity is None else capacity_of(capacity),
+            ListSettings(project.model_share, project.audit_share, project.rest_days),
             language=language_of(lang),
             thresholds=thresholds_of_project(),
         )

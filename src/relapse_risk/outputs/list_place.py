@@ -23,7 +23,12 @@ _SETTLED = Bilingual(
     "近期已核实且有措施在实施，排在同级之后，不占走访容量",
     "verified lately with measures under way, so it stands last in its tier and uses no capacity",
 )
-_APPLIED = Bilingual("本户自主申报", "the household applied itself")
+_APPLIED = Bilingual(
+    "本户自主申报，一律列入", "the household applied itself, and who applies is listed in any case"
+)
+_RESTS_LISTED = Bilingual(
+    "{rest}天内已走访见到该户，不占走访容量", "met within {rest} days, it uses no capacity"
+)
 _YELLOW = Bilingual(
     "黄级按次序列入，直至走访容量用完", "yellow rows are listed in order until capacity is used up"
 )
@@ -152,20 +157,26 @@ def place_on_list(issued: pl.DataFrame, household_id: str, facts: RowFacts) -> L
     row = own.row(0, named=True)
     tier = Tier(row["tier"])
     if not row["is_listed"]:
-        why = (_resting(facts) if facts.rests_on(day) else _FULL,)
+        is_new = row["rule_hits_n"] > 0 and row["hit_since"] is not None and row["hit_since"] >= day
+        why = (_resting(facts) if facts.rests_on(day) and not is_new else _FULL,)
         waiting = issued.height - listed.height
         return ListPlace(list_id, day, "waiting", row["rank"] - listed.height, waiting, tier, why)
-    why = _why_listed(tier, facts)
+    why = _why_listed(tier, facts, day)
     return ListPlace(list_id, day, "listed", row["rank"], listed.height, tier, why)
 
 
-def _why_listed(tier: Tier, facts: RowFacts) -> tuple[Bilingual, ...]:
+def _why_listed(tier: Tier, facts: RowFacts, day: date) -> tuple[Bilingual, ...]:
     place = TIERS.index(tier)
     if place > YELLOW:
         return (_BLUE if tier is Tier.BLUE else _ROUTINE,)
+    if place == YELLOW and facts.has_applied:
+        return (_APPLIED,)
     rule = _ALWAYS if place <= ORANGE else _YELLOW
-    applied = (_APPLIED,) if facts.has_applied else ()
-    return (*applied, rule, *((_SETTLED,) if facts.is_settled else ()))
+    if facts.is_settled:
+        return (rule, _SETTLED)
+    if place == ORANGE and facts.rests_on(day):
+        return (rule, _filled(_RESTS_LISTED, {"rest": str(facts.rest_days)}))
+    return (rule,)
 
 
 def _why_left_out(listed: pl.DataFrame, facts: RowFacts, day: date) -> tuple[Bilingual, ...]:
