@@ -48,10 +48,11 @@ def county_history(code: str) -> CaseHistory:
         entries=rng.poisson(rate / 2, (n, MONTHS)),
         clearances=rng.poisson(rate / 2, (n, MONTHS)),
         stock=rng.poisson(3.0, n),
-        failing=rng.poisson(1.0, n),
+        failing=rng.poisson(1.0, (n, MONTHS)),
         recovery=0.2,
         repeat=0.03,
         period_months=1.0,
+        gaps=np.zeros(MONTHS, dtype=bool),
     )
 
 

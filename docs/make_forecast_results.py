@@ -1,8 +1,12 @@
-"""Makes the tables of docs/forecast.md: forecasts judged at rolling origins, each on its own panel.
+"""Makes the tables and the picture of docs/forecast.md: forecasts judged at rolling origins.
 
-    python docs/make_forecast_results.py [--households 2000] [--trained 2] [--eph FILE] > results.md
+    python docs/make_forecast_results.py --scenarios hebei_like --counties 4 --records hebei_like.csv
+    python docs/make_forecast_results.py --eph FILE --records eph.csv
+    python docs/make_forecast_results.py --show hebei_like.csv ... > results.md
+    python docs/make_forecast_results.py --income > income.md
 
-``--trained`` is the number of the last origins at which a model is trained for the household risks.
+A county is a seed of the scenario. For every origin a model is trained with what was known on its day; from
+the models of earlier origins the weight of the household risks is learned.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,52 +24,64 @@ import polars as pl
 from relapse_risk.cohort import find_at_risk
 from relapse_risk.config import Experiment, LabelConfig, ModelConfig
 from relapse_risk.features.build import build_features
-from relapse_risk.forecast.backtest import naive_paths, pooled, score_paths
-from relapse_risk.forecast.caseload import ForecastSettings, HouseholdRisks, forecast_caseload, places
-from relapse_risk.forecast.history import CaseHistory, read_history
+from relapse_risk.forecast.backtest import naive_paths, paired, pooled, score_horizons
+from relapse_risk.forecast.bottom_up import RiskSums
+from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload, places
+from relapse_risk.forecast.earlier import expected_file, read_expected
+from relapse_risk.forecast.history import PLACE_COLUMNS, CaseHistory, read_history
 from relapse_risk.forecast.paths import sum_groups
 from relapse_risk.forecast.series import MODELS, season_of
 from relapse_risk.modeling.quantile import income_after, risk_agreement
+from relapse_risk.outputs.chart import chart
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.panel import Panel
 from relapse_risk.pipeline import open_store, train, train_income
 from relapse_risk.runs import simulate_exports
-from relapse_risk.windows import month_index
+from relapse_risk.windows import month_end, month_index
 
-ORIGINS = [date(2021, 12, 31), date(2022, 6, 30), date(2022, 12, 31), date(2023, 6, 30), date(2023, 12, 31)]
+# Of the first two, only the risks are used.
+TRAINED = [month_end(month_index(date(2022, 6, 30)) + 3 * i) for i in range(7)]
+ORIGINS = TRAINED[2:]
 STEPS, DRAWS = 12, 500
 SCENARIOS = ("hebei_like", "shock_year", "drift")
-NAIVE = ("seasonal_naive", "last_value")
+NAIVE = ("seasonal naive", "last value")
+FORECASTS = ("combined", "household risks", "time series", *NAIVE)
+LEVELS = ("county", "township", "village")
+PICTURE = Path(__file__).parent / "pictures" / "forecast-crps.svg"
 
 
-def household_risks(panel: Panel, history: CaseHistory, experiment: Experiment, day: date) -> HouseholdRisks:
-    """Return the risks of a model that was trained with what was known on the day."""
+def scores_on(panel: Panel, experiment: Experiment, day: date) -> pl.DataFrame:
+    """Return the risks on a day by a model that was trained with what was known then."""
     model = train(panel, experiment, day)
     known = panel.known_at(day)
     at_risk = find_at_risk(known, experiment.label, experiment.cohort)
-    scores = model.predict_risk(build_features(panel, [day]))
-    village = history.village_rows(known.households)
-    return HouseholdRisks(scores.risk[at_risk], scores.horizons_months, village[at_risk])
+    risk = model.predict_risk(build_features(panel, [day])).headline
+    frame = known.households.select(PLACE_COLUMNS).with_columns(as_of_date=day, risk_model=pl.Series(risk))
+    return frame.filter(pl.Series(at_risk))
+
+
+def forecasts_of(history: CaseHistory, day: date, risks: bytes) -> dict[str, np.ndarray]:
+    """Return the sample paths of the combination and of its parts."""
+    now = read_expected(risks, history.villages, day + timedelta(days=1))[-1]
+    own = RiskSums(day, now.horizon_months, np.nan_to_num(now.expected))
+    earlier = read_expected(risks, history.villages, day)
+    only = ForecastSettings(STEPS, DRAWS, hazard_weight=1.0)
+    settings = ForecastSettings(STEPS, DRAWS)
+    return {
+        "time series": forecast_caseload(history, settings).paths["relapses"],
+        "household risks": forecast_caseload(history, only, own).paths["relapses"],
+        "combined": forecast_caseload(history, settings, own, earlier).paths["relapses"],
+    }
 
 
 def judged(
-    series: str,
-    day: date,
-    history: CaseHistory,
-    actual: np.ndarray,
-    exposed: np.ndarray,
-    risks: HouseholdRisks | None,
+    paths: dict[str, np.ndarray], day: date, history: CaseHistory, actual: np.ndarray, exposed: np.ndarray
 ) -> Iterator[dict[str, object]]:
-    """Yield a record for each level and forecast of an origin."""
+    """Yield a record for each level, forecast and horizon of an origin."""
     counts = history.relapses.astype(float)
     skip = month_index(day) - history.last_month
     season = season_of(counts.sum(axis=0), history.exposed.sum(axis=0).astype(float), history.first_month)
-    paths = {"time series": forecast_caseload(history, ForecastSettings(STEPS, DRAWS)).paths["relapses"]}
-    if risks is not None:
-        for name, weight in (("household risks", 1.0), ("combined", 0.5)):
-            settings = ForecastSettings(STEPS, DRAWS, hazard_weight=weight)
-            paths[name] = forecast_caseload(history, settings, risks).paths["relapses"]
-    for level in ("village", "township", "county"):
+    for level in LEVELS:
         codes, group = places(history.villages, level)
         past = sum_groups(counts[None], group, len(codes))[0]
         came = sum_groups(actual[None], group, len(codes))[0].astype(float)
@@ -73,28 +89,27 @@ def judged(
         scale = np.abs(past[:, 12:] - past[:, :-12]).mean(axis=1)
         summed = {name: sum_groups(one, group, len(codes)) for name, one in paths.items()}
         for name in NAIVE:
-            mean = MODELS[name](past.astype(float), season, history.first_month, skip + STEPS)[:, skip:]
-            summed[name.replace("_", " ")] = naive_paths(mean, DRAWS, 0)
+            model = MODELS[name.replace(" ", "_")]
+            mean = model(past.astype(float), season, history.first_month, skip + STEPS)[:, skip:]
+            summed[name] = naive_paths(mean, DRAWS, 0)
         for name, drawn in summed.items():
-            yield {
-                "series": series,
-                "level": level,
-                "forecast": name,
-                **score_paths(drawn, came, scale, reported),
-            }
+            for record in score_horizons(drawn, came, scale, reported):
+                yield {"level": level, "forecast": name, **record}
 
 
-def county_records(scenario: str, households: int, trained: int) -> Iterator[dict[str, object]]:
+def county_records(scenario: str, households: int, seed: int) -> Iterator[dict[str, object]]:
     """Yield the records of a synthetic county."""
     experiment = Experiment(name="forecast")
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        simulate_exports(households, 72, scenario, 1, root / "exports")
+        simulate_exports(households, 72, scenario, seed, root / "exports")
         ingest([str(root / "exports")], root / "store")
         panel = open_store(root / "store")
+        scores = pl.concat([scores_on(panel, experiment, day) for day in TRAINED])
+        risks = expected_file(scores, experiment.label.horizon_months).encode()
         last = panel.last_recorded_on or date.max
         whole = read_history(panel.known_at(last), experiment.label, experiment.cohort)
-        for i, day in enumerate(ORIGINS):
+        for day in ORIGINS:
             history = read_history(panel.known_at(day), experiment.label, experiment.cohort)
             start = month_index(day) + 1 - whole.first_month
             now = history.villages.join(
@@ -103,12 +118,13 @@ def county_records(scenario: str, households: int, trained: int) -> Iterator[dic
                 how="left",
                 maintain_order="left",
             )["row"]
-            rows = now.fill_null(0).to_numpy()
-            actual, exposed = (part[rows, start : start + STEPS] for part in (whole.relapses, whole.exposed))
-            risks = None
-            if i >= len(ORIGINS) - trained:
-                risks = household_risks(panel, history, experiment, day)
-            yield from judged(scenario, day, history, actual, exposed, risks)
+            # A village whose code changed since has no count under the old one.
+            rows, is_there = now.fill_null(0).to_numpy(), now.is_not_null().to_numpy()[:, None]
+            actual, exposed = (
+                part[rows, start : start + STEPS] * is_there for part in (whole.relapses, whole.exposed)
+            )
+            for record in judged(forecasts_of(history, day, risks), day, history, actual, exposed):
+                yield {"series": scenario, "county": seed, "origin": str(day), **record}
 
 
 def income_agreement(households: int, day: date) -> pl.DataFrame:
@@ -153,10 +169,10 @@ def eph_records(path: Path) -> Iterator[dict[str, object]]:
         season = season_of(until.sum(axis=0), exposed[:, :end].sum(axis=0), first, 4)
         scale = np.abs(until[:, 4:] - until[:, :-4]).mean(axis=1)
         for name, model in MODELS.items():
-            mean = model(until, season, first, 4)
-            drawn = naive_paths(mean, DRAWS, 0)
-            record = {"series": "eph_argentina", "level": "region", "forecast": name.replace("_", " ")}
-            yield record | score_paths(drawn, came, scale)
+            drawn = naive_paths(model(until, season, first, 4), DRAWS, 0)
+            for record in score_horizons(drawn, came, scale, np.ones(came.shape, dtype=bool)):
+                kind = {"level": "region", "forecast": name.replace("_", " ")}
+                yield {"series": "eph_argentina", "county": 0, "origin": str(end), **kind, **record}
 
 
 def show(table: pl.DataFrame) -> None:
@@ -165,25 +181,90 @@ def show(table: pl.DataFrame) -> None:
         tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True,
         tbl_rows=-1, tbl_cols=-1, float_precision=3, tbl_width_chars=200, fmt_str_lengths=40,
     ):  # fmt: skip
-        sys.stdout.write(f"{table}\n")
+        sys.stdout.write(f"{table}\n\n")
+
+
+def show_records(records: pl.DataFrame) -> None:
+    """Print CRPS, intervals and paired differences; draw CRPS by horizon."""
+    scores = pooled(records)
+    monthly = scores.filter(horizon="1-12")
+    show(monthly.pivot("series", index=["level", "forecast"], values="crps"))
+    ours = scores.filter(forecast="combined")
+    totals = ours.filter(horizon="sum").select("series", "level", sum80="coverage80")
+    names = ["coverage50", "coverage80", "coverage95", "mean_to_came", "wape", "mase", "pinball"]
+    at = ours.filter(horizon="1-12").join(totals, on=["series", "level"], maintain_order="left")
+    show(at.select("series", "level", "origins", *names[:3], "sum80", *names[3:]))
+    compared = pl.concat([paired(records, "combined", name) for name in NAIVE])
+    told = pl.format("{} ({} to {})", *(pl.col(c).round(3) for c in ("difference", "low95", "high95")))
+    wanted = compared.filter(pl.col("level") != "region").with_columns(told.alias("told"))
+    show(wanted.pivot("horizon", index=["against", "series", "level"], values="told"))
+    worse = wanted.filter("is_worse").select("against", "series", "level", "horizon").rows()
+    sys.stdout.write(f"Significantly worse at: {worse or 'none'} of {wanted.height} comparisons.\n\n")
+    show(
+        scores.filter(series="eph_argentina", horizon="1-12").drop(
+            "series", "level", "horizon", "mean_to_came"
+        )
+    )
+    PICTURE.write_bytes(picture(scores))
+
+
+def picture(scores: pl.DataFrame) -> bytes:
+    """Return CRPS against that of the seasonal naive forecast, by horizon and level, as SVG."""
+    colours = dict(zip(FORECASTS, ("#d55e00", "#009e73", "#0072b2", "#999999", "#cccccc"), strict=True))
+    bands = ["1-3", "4-6", "7-12"]
+    naive = scores.filter(forecast="seasonal naive").select("series", "level", "horizon", naive="crps")
+    shown = scores.join(naive, on=["series", "level", "horizon"]).with_columns(
+        ratio=pl.col("crps") / pl.col("naive")
+    )
+    ticks: list[float] = []
+    labels: list[str] = []
+    with chart("en", 9.0, 3.8) as (figure, axes, _):
+        for i, (series, level) in enumerate((s, lv) for s in SCENARIOS for lv in LEVELS):
+            for name in FORECASTS[:4]:
+                rows = shown.filter(series=series, level=level, forecast=name)
+                values = [rows.filter(horizon=band)["ratio"].item() for band in bands]
+                label = name if i == 0 else "_"
+                axes.plot(
+                    [4 * i, 4 * i + 1, 4 * i + 2],
+                    values,
+                    "o-",
+                    markersize=4,
+                    color=colours[name],
+                    label=label,
+                )
+            ticks.append(4 * i + 1.0)
+            labels.append(f"{level}\n{series}" if level == "township" else level)
+        axes.set_xticks(ticks, labels)
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+        axes.set_title("CRPS over that of seasonal naive; points: 1-3, 4-6, 7-12 months ahead", loc="left")
+        axes.legend(loc="lower left", ncols=4, fontsize=8)
+    return figure.svg()
 
 
 def main() -> None:
-    """Print the tables as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Write records, or print tables of them as Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--households", type=int, default=2000)
-    parser.add_argument("--trained", type=int, default=2)
+    parser.add_argument("--counties", type=int, default=3)
+    parser.add_argument("--scenarios", nargs="*", default=[])
     parser.add_argument("--eph", type=Path)
+    parser.add_argument("--records", type=Path, help="CSV that the records are written to")
+    parser.add_argument("--show", type=Path, nargs="+", help="CSVs of records")
     parser.add_argument("--income", action="store_true", help="only the table of the income forecast")
     asked = parser.parse_args()
     if asked.income:
         show(income_agreement(asked.households, ORIGINS[-1]))
-        return
-    records = [r for name in SCENARIOS for r in county_records(name, asked.households, asked.trained)]
-    if asked.eph:
-        records += list(eph_records(asked.eph))
-    table = pooled(pl.DataFrame(records)).sort("series", "level", "forecast", maintain_order=True)
-    show(table)
+    elif asked.show:
+        show_records(pl.concat([pl.read_csv(path) for path in asked.show]))
+    else:
+        counties = [(name, seed) for name in asked.scenarios for seed in range(1, asked.counties + 1)]
+        records = [r for name, seed in counties for r in county_records(name, asked.households, seed)]
+        if asked.eph:
+            records += list(eph_records(asked.eph))
+        pl.DataFrame(records).write_csv(asked.records)
 
 
 if __name__ == "__main__":

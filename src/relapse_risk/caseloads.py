@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from relapse_risk.cohort import find_at_risk
@@ -15,9 +16,11 @@ from relapse_risk.engine import over_counties
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.features.build import build_features
 from relapse_risk.forecast.area import CaseloadForecast, gather
-from relapse_risk.forecast.caseload import CountyForecast, ForecastSettings, HouseholdRisks, forecast_caseload
+from relapse_risk.forecast.bottom_up import RiskSums
+from relapse_risk.forecast.caseload import CountyForecast, ForecastSettings, forecast_caseload
+from relapse_risk.forecast.earlier import EXPECTED_FILE, read_expected
 from relapse_risk.forecast.history import read_history
-from relapse_risk.modeling.store import load_model, model_hash
+from relapse_risk.modeling.store import load_model, model_file, model_hash
 from relapse_risk.outputs.write_forecast import forecast_files
 from relapse_risk.runs import publish_result, store_facts
 
@@ -59,19 +62,23 @@ class ForecastRequest:
         known = panel.known_at(self.as_of_date)
         monitors = known.households.group_by("township_code").agg(monitors=pl.col("monitor_id").n_unique())
         matrix = model = risks = None
+        earlier: tuple[RiskSums, ...] = ()
         if self.model_folder is not None and self.line is None:
             matrix = build_features(panel, [self.as_of_date])
             model = load_model(self.model_folder, matrix.features)
         experiment = model.experiment if model else self.experiment
         history = read_history(known, experiment.label, experiment.cohort, line=self.line)
-        if model is not None and matrix is not None:
+        if self.model_folder is not None and model is not None and matrix is not None:
             at_risk = find_at_risk(known, experiment.label, experiment.cohort)
             scores = model.predict_risk(matrix)
             village = history.village_rows(known.households)
-            risks = HouseholdRisks(scores.risk[at_risk], scores.horizons_months, village[at_risk])
+            sums = np.bincount(village[at_risk], scores.headline[at_risk], history.villages.height)
+            risks = RiskSums(self.as_of_date, experiment.label.horizon_months, sums.astype(float))
+            judged = model_file(self.model_folder, EXPECTED_FILE)
+            earlier = read_expected(judged, history.villages, self.as_of_date) if judged else ()
         costs = [self.costs[area] for area in sorted(self.costs, key=len) if county.startswith(area)]
         cost = costs[-1] if costs else None
-        return forecast_caseload(history, self.settings, risks, cost), monitors
+        return forecast_caseload(history, self.settings, risks, earlier, cost), monitors
 
 
 def write_forecast(

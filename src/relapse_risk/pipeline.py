@@ -24,6 +24,7 @@ from relapse_risk.explain.attribute import Attributions, attribute
 from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.forecast.earlier import EXPECTED_FILE, expected_file
 from relapse_risk.labels import make_labels, require_line
 from relapse_risk.modeling.quantile import INCOME, INCOME_MONTHS, IncomeModel, fit_income, income_after
 from relapse_risk.modeling.store import next_version, save_model
@@ -243,6 +244,7 @@ def train_and_track(
         models / experiment.name / next_version(models, experiment.name),
         results=result.pooled_table(),
         groups=_groups_of_list(result),
+        files={EXPECTED_FILE: expected_file(result.scores, experiment.label.horizon_months)},
     )
     from relapse_risk.modeling.tracking import log_training
 

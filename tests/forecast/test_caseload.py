@@ -11,7 +11,9 @@ import pytest
 
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.forecast.area import gather
-from relapse_risk.forecast.caseload import ForecastSettings, HouseholdRisks, forecast_caseload
+from relapse_risk.forecast.bottom_up import RiskSums, expected_cases
+from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload
+from relapse_risk.forecast.earlier import expected_file, read_expected
 from relapse_risk.forecast.history import CaseHistory
 from relapse_risk.forecast.paths import Spread, sample_paths
 from relapse_risk.forecast.reconcile import reconcile_tree
@@ -43,10 +45,11 @@ def history(
         counts // 2,
         counts // 3,
         np.full(villages, 4),
-        np.full(villages, 2),
+        np.full((villages, months), 2),
         0.2,
         0.03,
         1.0,
+        np.zeros(months, dtype=bool),
     )
 
 
@@ -83,7 +86,7 @@ def test_same_seed_same_paths_whatever_other_counties_are_forecast() -> None:
 
 def test_the_mean_of_paths_is_the_mean_asked_for_and_its_spread_wider_than_chance() -> None:
     mean = np.full((40, 12), 0.5)
-    paths = sample_paths(mean, Spread(0.3, 2.0, 5.0), "13", 4000, 0)
+    paths = sample_paths(mean, Spread(0.3, 0.2, 2.0, 5.0), "13", 4000, 0)
     totals = paths.sum(axis=(1, 2))
     assert totals.mean() == pytest.approx(240, rel=0.03)
     assert totals.std() > 2 * np.sqrt(240)
@@ -99,6 +102,21 @@ def test_short_histories_give_finite_tables_and_say_so(months: int, villages: in
     assert bool(made.notes) == (months < 24)
 
 
+def test_months_that_nobody_reported_do_not_count_as_months_without_a_case() -> None:
+    past = history(60)
+    counts, gaps = past.relapses.copy(), past.gaps.copy()
+    gaps[40:48] = True
+    counts[:, gaps] = 0
+    exposed = np.where(gaps, 0, past.exposed)
+    with_gap = forecast_caseload(
+        replace(past, relapses=counts, exposed=exposed, gaps=gaps), ForecastSettings(draws=400)
+    )
+    whole = forecast_caseload(past, ForecastSettings(draws=400))
+    ratio = with_gap.paths["relapses"].sum() / whole.paths["relapses"].sum()
+    assert ratio == pytest.approx(1.0, abs=0.12)
+    assert any("8 个月" in note.zh for note in with_gap.notes)
+
+
 def test_a_sudden_rise_is_warned_of_within_two_months_and_usual_months_are_not() -> None:
     past = history(60)
     assert not any("预警" in note.zh for note in forecast_caseload(past, ForecastSettings(draws=300)).notes)
@@ -110,14 +128,66 @@ def test_a_sudden_rise_is_warned_of_within_two_months_and_usual_months_are_not()
 
 def test_household_risks_move_the_mean() -> None:
     past = history(60)
-    village = np.repeat(np.arange(6), 40)
-    high = HouseholdRisks(np.tile([0.2, 0.4, 0.6], (240, 1)), (3, 6, 12), village)
-    low = HouseholdRisks(high.risk / 20, (3, 6, 12), village)
     sums = [
-        forecast_caseload(past, ForecastSettings(draws=400), risks).paths["relapses"].sum()
-        for risks in (high, low)
+        forecast_caseload(past, ForecastSettings(draws=400), RiskSums(DAY, 12, np.full(6, expected)))
+        .paths["relapses"]
+        .sum()
+        for expected in (24.0, 1.0)
     ]
     assert sums[0] > 1.3 * sums[1]
+
+
+def test_risks_are_spread_by_the_season_whatever_the_date() -> None:
+    past = replace(history(60), failing=np.zeros((6, 60), dtype=np.int64))
+    season = np.tile([0.0, 0.0, 6.0, 0.0, 0.0, 2.0], 2) * 12 / 16
+    found = expected_cases(RiskSums(DAY, 12, np.ones(6)), past, season, 12)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=0.1)
+    assert found[0, 2] == pytest.approx(6 / 16)
+
+
+def test_risks_that_were_right_before_weigh_more_than_risks_that_were_wrong() -> None:
+    past = history(60)
+    counts = past.relapses.copy()
+    # A bad year that households' risks foresaw and no time series could.
+    counts[:, 36:48] *= 3
+    past = replace(past, relapses=counts)
+    origins = [date(2021, 12, 31), date(2022, 3, 31), date(2022, 6, 30)]
+    starts = [month_index(day) + 1 - past.first_month for day in origins]
+    came = [counts[:, start : start + 12].sum(axis=1).astype(float) for start in starts]
+    now = RiskSums(DAY, 12, came[0])
+    found = []
+    for scale in (1.0, 4.0):
+        earlier = [RiskSums(day, 12, scale * sums) for day, sums in zip(origins, came, strict=True)]
+        made = forecast_caseload(past, ForecastSettings(draws=200), now, earlier)
+        assert made.combination is not None
+        found.append(made.combination.weights)
+    for level in ("village", "township", "county"):
+        assert found[0][level] > 0.5 > found[1][level]
+
+
+def test_without_earlier_risks_the_weight_is_a_half_and_the_table_says_what_is_used() -> None:
+    made = forecast_caseload(history(60), ForecastSettings(draws=200), RiskSums(DAY, 12, np.full(6, 9.0)))
+    assert made.combination is not None
+    assert set(made.combination.weights.values()) == {0.5}
+    used = gather([made]).choices.filter(pl.col("weight") > 0)
+    assert used["weight"].to_list() == [0.5] * used.height
+
+
+def test_expected_cases_come_back_from_their_file_and_small_villages_do_not_stand_in_it() -> None:
+    villages = history(24).villages
+    scores = pl.concat(
+        [
+            villages[[row] * households].with_columns(
+                as_of_date=pl.lit(date(2022, 12, 31)), risk_model=pl.lit(0.25)
+            )
+            for row, households in ((0, 8), (2, 4))
+        ]
+    )
+    content = expected_file(scores, 12).encode()
+    (found,) = read_expected(content, villages, DAY)
+    assert (found.as_of_date, found.horizon_months) == (date(2022, 12, 31), 12)
+    np.testing.assert_allclose(found.expected, [2.0, *[np.nan] * 5])
+    assert read_expected(content, villages, date(2022, 12, 31)) == ()
 
 
 def test_a_horizon_beyond_a_year_is_refused_in_both_languages() -> None:

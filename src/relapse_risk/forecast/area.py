@@ -31,7 +31,8 @@ class CaseloadForecast:
     places : polars.DataFrame
         county_code, township_code, village_code.
     choices : polars.DataFrame
-        county_code, level, model, origins, wape, is_used.
+        county_code, level, model, origins, wape (at earlier origins), weight (its share of the mean; null for
+        the combination).
     observed : polars.DataFrame
         county_code, month, relapses: what was seen, for charts.
     sources : tuple of str
@@ -91,16 +92,18 @@ def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
 
 
 def _choices(one: CountyForecast) -> pl.DataFrame:
-    used = pl.Series(
-        [
-            one.choice.models[level] == model
-            for level, model in one.choice.errors.select("level", "model").iter_rows()
-        ],
-        dtype=pl.Boolean,
-    )
-    return one.choice.errors.select(
+    """Return what was tried at each level, how wrong it was, and its share of the mean."""
+    shares = dict.fromkeys(one.choice.models.items(), 1.0)
+    tried = one.choice.errors
+    if one.combination is not None:
+        tried = pl.concat([tried, one.combination.errors])
+        for level, weight in one.combination.weights.items():
+            shares |= {(level, one.choice.models[level]): 1 - weight, (level, "household_risks"): weight}
+    keys = list(tried.select("level", "model").iter_rows())
+    weights = [None if model == "combined" else shares.get((level, model), 0.0) for level, model in keys]
+    return tried.select(
         pl.lit(one.county_code).alias("county_code"), "level", "model", "origins", "wape"
-    ).with_columns(used.alias("is_used"))
+    ).with_columns(pl.Series("weight", weights, dtype=pl.Float64))
 
 
 def _observed(one: CountyForecast) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from relapse_risk.forecast.caseload import INTERVALS
 from relapse_risk.forecast.paths import Spread, sample_paths
 
 Array = NDArray[np.float64]
+HORIZONS = {"1-3": (0, 3), "4-6": (3, 6), "7-12": (6, 12), "1-12": (0, 12)}
 
 
 def crps(paths: NDArray[np.int64], actual: Array) -> Array:
@@ -78,7 +81,7 @@ def naive_paths(mean: Array, draws: int, seed: int) -> NDArray[np.int32]:
 
     The level has the spread that forecasts have before anything is known of their errors (15%).
     """
-    return sample_paths(mean, Spread(0.15, 50.0, 50.0), "naive", draws, seed)
+    return sample_paths(mean, Spread(0.15, 0.0, 50.0, 50.0), "naive", draws, seed)
 
 
 def score_paths(
@@ -113,6 +116,7 @@ def score_paths(
         "crps": float(crps(paths, actual).mean()),
         "pinball": float(np.maximum(weights * miss, (weights - 1) * miss).mean()),
         "absolute_error": float(errors.sum()),
+        "expected": float(mean.sum()),
         "cases": float(actual.sum()),
         "mase": float((errors[has_scale].mean(axis=1) / scale[has_scale]).mean()) if has_scale.any() else 0.0,
     }
@@ -121,12 +125,78 @@ def score_paths(
     return found
 
 
+def score_horizons(
+    paths: NDArray[np.int64], actual: Array, scale: Array, reported: NDArray[np.bool_]
+) -> Iterator[dict[str, float | str]]:
+    """Yield the scores of months 1-3, 4-6, 7-12 and 1-12 ahead, and of the sum of all months.
+
+    Parameters are those of :func:`score_paths`.
+    """
+    months = actual.shape[1]
+    for name, (start, stop) in HORIZONS.items():
+        if start < months:
+            part = slice(start, min(stop, months))
+            yield {
+                "horizon": name,
+                **score_paths(paths[:, :, part], actual[:, part], scale, reported[:, part]),
+            }
+    whole = paths.sum(axis=2, keepdims=True, dtype=np.int64)
+    came = actual.sum(axis=1, keepdims=True)
+    yield {"horizon": "sum", **score_paths(whole, came, scale * months)}
+
+
 def pooled(records: pl.DataFrame) -> pl.DataFrame:
-    """Return scores by scenario, level and forecast over all origins; WAPE is of the summed errors."""
-    keys = ["series", "level", "forecast"]
+    """Return scores by series, level, forecast and horizon over all origins and counties.
+
+    WAPE is of the summed errors; ``mean_to_came`` is all that was expected over all that came.
+    """
+    keys = ["series", "level", "forecast", "horizon"]
     means = [name for name in records.columns if name.startswith(("crps", "pinball", "mase", "coverage"))]
     return records.group_by(keys, maintain_order=True).agg(
         pl.len().alias("origins"),
         *(pl.col(name).mean() for name in means),
         (pl.col("absolute_error").sum() / pl.col("cases").sum()).alias("wape"),
+        (pl.col("expected").sum() / pl.col("cases").sum()).alias("mean_to_came"),
     )
+
+
+def paired(records: pl.DataFrame, forecast: str, against: str) -> pl.DataFrame:
+    """Return how much lower the CRPS of a forecast is than another's on the same counties and origins.
+
+    Parameters
+    ----------
+    records : polars.DataFrame
+        series, county, origin, level, forecast, horizon, crps.
+    forecast, against : str
+        Values of ``forecast``.
+
+    Returns
+    -------
+    polars.DataFrame
+        series, level, horizon, against, counties, difference (negative is better), low95, high95, is_worse
+        (the interval lies above 0).
+
+    Notes
+    -----
+    Origins of a county overlap, so a county's mean difference is one observation: the interval is that of
+    Student's t over counties. With one county there is none.
+    """
+    from scipy.stats import t
+
+    keys = ["series", "level", "horizon"]
+    both = records.filter(pl.col("forecast").is_in([forecast, against])).pivot(
+        "forecast", index=[*keys, "county", "origin"], values="crps"
+    )
+    by_county = (
+        both.with_columns(difference=pl.col(forecast) - pl.col(against))
+        .group_by(*keys, "county", maintain_order=True)
+        .agg(pl.col("difference").mean())
+    )
+    rows = []
+    for (series, level, horizon), part in by_county.group_by(keys, maintain_order=True):
+        values = part["difference"].to_numpy()
+        n, mean = len(values), float(values.mean())
+        half = float(t.ppf(0.975, n - 1)) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.inf
+        rows.append((series, level, horizon, against, n, mean, mean - half, mean + half, mean - half > 0))
+    names = [*keys, "against", "counties", "difference", "low95", "high95", "is_worse"]
+    return pl.DataFrame(rows, schema=names, orient="row")

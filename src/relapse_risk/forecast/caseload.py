@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -11,10 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ConfigurationError, ContractError
-from relapse_risk.forecast.bottom_up import expected_cases
+from relapse_risk.forecast.bottom_up import RiskSums, expected_cases
 from relapse_risk.forecast.choose import Cases, Choice, choose_models, reconciled
+from relapse_risk.forecast.combine import Combination, Judged, combine
 from relapse_risk.forecast.history import CaseHistory
 from relapse_risk.forecast.paths import Paths, sample_paths, sum_groups
+from relapse_risk.forecast.series import filled
 from relapse_risk.forecast.surprise import recent_surprise
 from relapse_risk.vocabulary import Bilingual
 from relapse_risk.welfare import last_complete_month
@@ -40,15 +43,14 @@ class ForecastSettings:
     draws : int
         Sample paths.
     seed : int
-    hazard_weight : float
-        Share of the household risks in the mean, the rest is that of the time series; measured in
-        ``docs/forecast.md``.
+    hazard_weight : float or None
+        Share of the household risks in the mean at every level; chosen by earlier origins where None.
     """
 
     months: int = 12
     draws: int = 500
     seed: int = 0
-    hazard_weight: float = 0.5
+    hazard_weight: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.months <= LONGEST_MONTHS:
@@ -60,23 +62,6 @@ class ForecastSettings:
                 "Correct the option: risks are not known beyond a year",
                 zh=f"--months 只能是 1 到 {LONGEST_MONTHS} 个月。",
             )
-
-
-@dataclass(frozen=True)
-class HouseholdRisks:
-    """Risks of the households at risk in a county.
-
-    Attributes
-    ----------
-    risk : ndarray, shape (n, n_horizons)
-    horizons_months : tuple of int
-    village : ndarray of int64, shape (n,)
-        Row of the history's villages.
-    """
-
-    risk: Array
-    horizons_months: tuple[int, ...]
-    village: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -92,6 +77,9 @@ class CountyForecast:
         By quantity: ``relapses`` and ``visits``, with a register ``entries``, ``clearances`` and ``stock``,
         with a cost ``funds_yuan``.
     choice : Choice
+        Of the time series.
+    combination : Combination or None
+        Of household risks and time series; None without a model.
     sources : tuple of str
         What the mean is made from: ``hazards``, ``time_series``.
     notes : tuple of Bilingual
@@ -102,6 +90,7 @@ class CountyForecast:
     months: tuple[date, ...]
     paths: dict[str, NDArray[Any]]
     choice: Choice
+    combination: Combination | None
     sources: tuple[str, ...]
     notes: tuple[Bilingual, ...]
 
@@ -175,7 +164,8 @@ def summarise(
 def forecast_caseload(
     history: CaseHistory,
     settings: ForecastSettings,
-    risks: HouseholdRisks | None = None,
+    risks: RiskSums | None = None,
+    earlier: Sequence[RiskSums] = (),
     yuan_per_case: float | None = None,
 ) -> CountyForecast:
     """Return the sample paths of a county.
@@ -185,8 +175,10 @@ def forecast_caseload(
     history : CaseHistory
         Of one county.
     settings : ForecastSettings
-    risks : HouseholdRisks, optional
+    risks : RiskSums, optional
         Of the model; the time series alone where not given.
+    earlier : sequence of RiskSums
+        Of models as they were at earlier dates, from which the weight of the risks is learned.
     yuan_per_case : float, optional
         What a new relapse costs; no funds are forecast where not given.
 
@@ -207,21 +199,14 @@ def forecast_caseload(
     skip, steps = origin - history.last_month, settings.months
     _, township_of = places(history.villages, "township")
     cases = Cases(
-        history.relapses.astype(np.float64),
-        history.exposed.astype(np.float64),
+        filled(history.relapses.astype(np.float64), history.gaps),
+        filled(history.exposed.astype(np.float64), history.gaps),
         history.first_month,
         township_of,
     )
     choice = choose_models(cases, skip, steps)
-    mean = reconciled(cases, choice, skip, steps)
-    sources: tuple[str, ...] = ("time_series",)
-    if risks is not None:
-        season = cases.season[(origin + 1 + np.arange(max(steps, *risks.horizons_months))) % 12]
-        from_risks = expected_cases(risks.risk, risks.horizons_months, risks.village, history, season)[
-            :, :steps
-        ]
-        weight = settings.hazard_weight
-        mean, sources = weight * from_risks + (1 - weight) * mean, ("hazards", "time_series")
+    mean, combination = _mean(history, cases, choice, settings, risks, earlier)
+    sources = ("time_series",) if risks is None else ("hazards", "time_series")
     county = str(history.villages["county_code"][0])
     paths: dict[str, NDArray[Any]] = {
         "relapses": sample_paths(mean, choice.spread, county, settings.draws, settings.seed)
@@ -235,7 +220,33 @@ def forecast_caseload(
     surprise = recent_surprise(cases, county, settings.draws, settings.seed)
     warned = (surprise.text,) if surprise and surprise.is_warning else ()
     months = tuple(month_end(origin + 1 + step) for step in range(steps))
-    return CountyForecast(history, months, paths, choice, sources, (*warned, *_notes(history)))
+    return CountyForecast(history, months, paths, choice, combination, sources, (*warned, *_notes(history)))
+
+
+def _mean(
+    history: CaseHistory,
+    cases: Cases,
+    choice: Choice,
+    settings: ForecastSettings,
+    risks: RiskSums | None,
+    earlier: Sequence[RiskSums],
+) -> tuple[Array, Combination | None]:
+    """Return the expected new relapses by village and month, and how much of them is of household risks."""
+    steps = settings.months
+    skip = last_complete_month(history.as_of_date) - history.last_month
+    if risks is None:
+        return reconciled(cases, choice, skip, steps), None
+    from_risks = expected_cases(risks, history, cases.season, steps)
+    judged = []
+    for one in earlier:
+        origin = last_complete_month(one.as_of_date)
+        season = cases.until(origin + 1 - skip - history.first_month).season
+        judged.append(Judged(origin, expected_cases(one, history, season, steps)))
+    combination = combine(cases, choice, judged, skip, steps)
+    if settings.hazard_weight is not None:
+        weights = dict.fromkeys(combination.weights, settings.hazard_weight)
+        combination = replace(combination, weights=weights)
+    return reconciled(cases, choice, skip, steps, (combination.weights, from_risks)), combination
 
 
 def _register_paths(
@@ -272,14 +283,22 @@ def _clearance_chance(history: CaseHistory) -> float:
 
 
 def _notes(history: CaseHistory) -> tuple[Bilingual, ...]:
-    n = history.relapses.shape[1]
-    reported = int((history.exposed.sum(axis=0) > 0).any())
-    if n >= SHORT_MONTHS or not reported:
-        return ()
-    return (
-        Bilingual(
-            f"可用历史只有 {n} 个月，不足 {SHORT_MONTHS} 个月：季节和模型选择没有依据，区间仅供参考。",
-            f"Only {n} months of history, fewer than {SHORT_MONTHS}: season and models could not be judged; "
-            "take the intervals with care.",
-        ),
-    )
+    n, gaps = history.relapses.shape[1], int(history.gaps.sum())
+    notes = []
+    if n < SHORT_MONTHS:
+        notes.append(
+            Bilingual(
+                f"可用历史只有 {n} 个月，不足 {SHORT_MONTHS} 个月：季节和模型选择没有依据，区间仅供参考。",
+                f"Only {n} months of history, fewer than {SHORT_MONTHS}: season and models could not be "
+                "judged; take the intervals with care.",
+            )
+        )
+    if gaps:
+        notes.append(
+            Bilingual(
+                f"有 {gaps} 个月上报户数不足平时一半，按其他年份同月平均补齐。",
+                f"{gaps} months were reported for less than half as many households as usual; "
+                "the mean of the same months of other years stands in.",
+            )
+        )
+    return tuple(notes)

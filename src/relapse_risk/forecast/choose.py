@@ -47,6 +47,11 @@ class Cases:
         """Return the first ``months`` columns."""
         return Cases(self.counts[:, :months], self.exposed[:, :months], self.first_month, self.township_of)
 
+    def only(self, villages: NDArray[np.bool_]) -> Cases:
+        """Return the same with no case elsewhere than in these villages."""
+        counts, exposed = (part * villages[:, None] for part in (self.counts, self.exposed))
+        return Cases(counts, exposed, self.first_month, self.township_of)
+
     @property
     def season(self) -> Array:
         """Season of the county's cases, shape (12,)."""
@@ -99,9 +104,24 @@ def forecast_levels(cases: Cases, models: dict[str, str], skip: int, steps: int)
     }
 
 
-def reconciled(cases: Cases, choice: Choice, skip: int, steps: int) -> Array:
-    """Return the forecast of every village that agrees with those of the levels above."""
+def reconciled(
+    cases: Cases, choice: Choice, skip: int, steps: int, risks: tuple[dict[str, float], Array] | None = None
+) -> Array:
+    """Return the forecast of every village that agrees with those of the levels above.
+
+    Parameters
+    ----------
+    cases, choice, skip, steps
+        As in :func:`choose_models`.
+    risks : tuple, optional
+        The weight of household risks by level, and the cases by village and month they let expect.
+    """
     base = forecast_levels(cases, choice.models, skip, steps)
+    if risks is not None:
+        weights, expected = risks
+        for level, series in base.items():
+            summed = sum_level(expected, cases.township_of, level)
+            base[level] = weights[level] * summed + (1 - weights[level]) * series
     return reconcile_tree(
         base["village"], base["township"], base["county"][0], choice.variances, cases.township_of
     )
@@ -149,7 +169,7 @@ def choose_models(cases: Cases, skip: int, steps: int) -> Choice:
     schema = {"level": pl.String, "model": pl.String, "origins": pl.Int64, "wape": pl.Float64}
     errors = pl.DataFrame(rows if ends else [], schema=schema, orient="row")
     before = Choice(
-        models, errors, (variances[0], variances[1], variances[2]), Spread(_PRIOR_SPREAD, 5.0, 5.0)
+        models, errors, (variances[0], variances[1], variances[2]), Spread(_PRIOR_SPREAD, 0.0, 5.0, 5.0)
     )
     means = [reconciled(cases.until(end), before, skip, steps) for end in ends]
     seen = [cases.counts[:, end + skip : end + skip + steps] for end in ends]
@@ -188,21 +208,32 @@ def measure_spread(means: list[Array], seen: list[Array]) -> Spread:
     Notes
     -----
     The squared error of a county's sum, less the sum itself (the Poisson variance), over the squared
-    forecast is the variance of the level; a prior of 15% counts as two origins. Villages and months
-    likewise, once the county's own departure is taken out.
+    forecast is the variance of the level; a prior of 15% counts as two origins. What the county's single
+    months have beyond that is the variance of a month. Villages and their months likewise, once the county's
+    own departure is taken out.
     """
     prior = np.expm1(_PRIOR_SPREAD**2)
-    pairs = [(mean.sum(), count.sum(), mean, count) for mean, count in zip(means, seen, strict=True)]
-    pairs = [pair for pair in pairs if pair[0] > 0]
-    relative = [((count - mean) ** 2 - mean) / mean**2 for mean, count, _, _ in pairs]
-    level = (sum(relative) + _PRIOR_ORIGINS * prior) / (len(relative) + _PRIOR_ORIGINS)
+    pairs = [(mean, count) for mean, count in zip(means, seen, strict=True) if mean.sum() > 0]
+    county = [(mean.sum(axis=0), count.sum(axis=0)) for mean, count in pairs]
+    # Of a county's months: the excess over a Poisson count's own variance, in squared means.
+    weights = [float((mean**2).sum()) for mean, _ in county]
+    known = _PRIOR_ORIGINS * (np.mean(weights) if weights else 1.0)
+    excess = sum(float(((count - mean) ** 2 - mean).sum()) for mean, count in county)
+    by_month = (excess + known * prior) / (sum(weights) + known)
+    relative = [((count.sum() - mean.sum()) ** 2 - mean.sum()) / mean.sum() ** 2 for mean, count in county]
+    level = max((sum(relative) + _PRIOR_ORIGINS * prior) / (len(relative) + _PRIOR_ORIGINS), prior / 4)
     village, month = _Moments(), _Moments()
-    for mean_sum, count_sum, mean, count in pairs:
-        scaled = mean * (count_sum / mean_sum)
-        village.add(scaled.sum(axis=1), count.sum(axis=1))
-        month.add(scaled, count)
+    for mean, count in pairs:
+        village.add(mean.sum(axis=1) * (count.sum() / mean.sum()), count.sum(axis=1))
+        usual = mean.sum(axis=0)
+        month.add(
+            mean * np.divide(count.sum(axis=0), usual, out=np.zeros_like(usual), where=usual > 0), count
+        )
     return Spread(
-        float(np.sqrt(np.log1p(max(level, prior / 4)))), village.shape(), _Moments.apart(month, village)
+        float(np.sqrt(np.log1p(level))),
+        float(np.sqrt(np.log1p(max(by_month - level, 0.0)))),
+        village.shape(),
+        _Moments.apart(month, village),
     )
 
 

@@ -24,6 +24,7 @@ Counts = NDArray[np.int64]
 PLACE_COLUMNS = ("county_code", "township_code", "village_code")
 # A month counts as reported once this share of the reports of the same month a year before is there.
 _REPORTED_SHARE = 0.9
+_COVERED_SHARE = 0.5
 _RECENT_MONTHS = 12
 
 
@@ -37,7 +38,7 @@ class CaseHistory:
     villages : polars.DataFrame
         ``PLACE_COLUMNS``, sorted; the rows of every array.
     first_month : int
-        Month index of the first column.
+        Month index of the first column: that of the first report with one before it.
     relapses : ndarray of int64, shape (n_villages, n_months)
         Households seen to fail in a period that ends in the month, and fine in the one before.
     exposed : ndarray of int64, shape (n_villages, n_months)
@@ -46,8 +47,8 @@ class CaseHistory:
         Households that came on and left the register; no columns where no register is given.
     stock : ndarray of int64, shape (n_villages,)
         Households on the register on the as-of date.
-    failing : ndarray of int64, shape (n_villages,)
-        Households whose last known state fails.
+    failing : ndarray of int64, shape (n_villages, n_months)
+        Households whose last known state fails, by month.
     recovery : float
         Probability that a failing household is fine in its next period.
     repeat : float
@@ -55,6 +56,8 @@ class CaseHistory:
         period.
     period_months : float
         Mean months between the reports of a household.
+    gaps : ndarray of bool, shape (n_months,)
+        Months of which less than half as many households as usual were reported.
     """
 
     as_of_date: date
@@ -69,6 +72,7 @@ class CaseHistory:
     recovery: float
     repeat: float
     period_months: float
+    gaps: NDArray[np.bool_]
 
     @property
     def last_month(self) -> int:
@@ -121,7 +125,7 @@ def read_history(
     village = _village_rows(villages, households)
     kinds = [str(kind) for kind in cohort.household_types]
     counts = households["household_type"].is_in(kinds).fill_null(value=False).to_numpy()
-    onset, exposed, from_failing, recovered, is_recent = _transitions(grid)
+    onset, exposed, failing, from_failing, recovered, is_recent = _transitions(grid)
     n_months = _reported_months(exposed, grid.first_month, last_complete_month(known.as_of_date))
     if not n_months:
         raise ContractError(
@@ -132,23 +136,25 @@ def read_history(
             "Ingest earlier observations, or choose a later date",
             zh=f"截至 {known.as_of_date} 没有连续两期可判断的监测记录，无法预测；请补充历史记录。",
         )
-    keep = counts[:, None]
+    periods = max(float(grid.period_months[grid.state >= 0].mean()), 1.0)
+    # Before the first report that has one before it, no case could be seen: those months are no zeros.
+    start = max(int(exposed.any(axis=0).argmax()) + 1 - round(periods), 0)
+    span, keep = slice(start, n_months), counts[:, None]
     entries, clearances, stock = _register(households, village, villages.height, known.as_of_date)
-    reports = (grid.state >= 0).sum()
-    periods = float(grid.period_months[grid.state >= 0].mean()) if reports else 1.0
     return CaseHistory(
         known.as_of_date,
         villages,
-        grid.first_month,
-        _by_village((onset & keep)[:, :n_months], village, villages.height),
-        _by_village((exposed & keep)[:, :n_months], village, villages.height),
+        grid.first_month + start,
+        _by_village((onset & keep)[:, span], village, villages.height),
+        _by_village((exposed & keep)[:, span], village, villages.height),
         entries,
         clearances,
         stock,
-        np.bincount(village[(_last_state(grid) == FAILING) & counts], minlength=villages.height),
+        _by_village((failing & keep)[:, span], village, villages.height),
         _share(recovered & keep, from_failing & keep),
         _share(onset & is_recent & keep, exposed & is_recent & keep),
-        max(periods, 1.0),
+        periods,
+        _gaps(exposed[:, span], grid.period_months[:, span]),
     )
 
 
@@ -163,9 +169,9 @@ def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
 
 
 def _transitions(grid: WelfareGrid) -> tuple[NDArray[np.bool_], ...]:
-    """Return, by household and month: onset, exposed, failing before, recovered, failed within a year."""
+    """Return, by household and month: onset, exposed, failing, failing before, recovered, failed lately."""
     shape = grid.state.shape
-    onset, exposed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    onset, exposed, failing = (np.zeros(shape, dtype=bool) for _ in range(3))
     from_failing, recovered = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     is_recent = np.zeros(shape, dtype=bool)
     failed = np.full(shape[0], -_RECENT_MONTHS - 1, dtype=np.int64)
@@ -181,16 +187,9 @@ def _transitions(grid: WelfareGrid) -> tuple[NDArray[np.bool_], ...]:
         is_recent[:, month] = month - failed <= _RECENT_MONTHS
         failed = np.where(now == FAILING, month, failed)
         before = np.where(now >= 0, now, before)
+        failing[:, month] = before == FAILING
         since = np.where(now >= 0, month, since)
-    return onset, exposed, from_failing, recovered, is_recent
-
-
-def _last_state(grid: WelfareGrid) -> NDArray[np.int8]:
-    if not grid.state.shape[1]:
-        return np.full(len(grid.household_ids), -1, dtype=np.int8)
-    last = grid.state.shape[1] - 1 - np.argmax(grid.state[:, ::-1] >= 0, axis=1)
-    state: NDArray[np.int8] = grid.state[np.arange(len(last)), last]
-    return state
+    return onset, exposed, failing, from_failing, recovered, is_recent
 
 
 def _reported_months(exposed: NDArray[np.bool_], first_month: int, last_month: int) -> int:
@@ -207,6 +206,17 @@ def _reported_months(exposed: NDArray[np.bool_], first_month: int, last_month: i
             quiet = int(following[0]) if len(following) else 0
             return min(int(month) + 1 + quiet, last_month - first_month + 1)
     return int(reported[-1]) + 1
+
+
+def _gaps(exposed: NDArray[np.bool_], period_months: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Return the months that too few reports cover; a report covers all months of its period."""
+    row, month = np.nonzero(exposed)
+    n_months = exposed.shape[1]
+    begins = np.clip(month + 1 - period_months[row, month], 0, n_months)
+    steps = np.bincount(begins, minlength=n_months + 1) - np.bincount(month + 1, minlength=n_months + 1)
+    covered = np.cumsum(steps)[:n_months]
+    gaps: NDArray[np.bool_] = covered < _COVERED_SHARE * np.median(covered)
+    return gaps
 
 
 def _by_village(flags: NDArray[np.bool_], village: NDArray[np.int64], n: int) -> Counts:

@@ -24,7 +24,9 @@ class Spread:
     Attributes
     ----------
     county : float
-        Standard deviation of the logarithm of a county's level.
+        Standard deviation of the logarithm of a county's level, which lasts.
+    time : float
+        Standard deviation of the logarithm of a county's month, which does not.
     village_shape : float
         Shape of the gamma that a village's level is drawn from: its variance is 1 over this.
     month_shape : float
@@ -32,6 +34,7 @@ class Spread:
     """
 
     county: float
+    time: float
     village_shape: float
     month_shape: float
 
@@ -51,9 +54,10 @@ def sample_paths(mean: Array, spread: Spread, county_code: str, draws: int, seed
 
     Notes
     -----
-    A count is Poisson around the mean times four effects of mean 1: of the parameters (lognormal, the same
-    for all counties in a draw), of county and time (lognormal, first-order autoregressive), of the village
-    (gamma) and of the village's month (gamma, which makes the count negative binomial).
+    A count is Poisson around the mean times five effects of mean 1: of the parameters (lognormal, the same
+    for all counties in a draw), of the county over time (lognormal, first-order autoregressive), of the
+    county's single month (lognormal), of the village (gamma) and of the village's month (gamma, which makes
+    the count negative binomial).
     """
     common = np.random.default_rng([seed, 0])
     own = np.random.default_rng([seed, 1, crc32(county_code.encode())])
@@ -65,7 +69,8 @@ def sample_paths(mean: Array, spread: Spread, county_code: str, draws: int, seed
     for month in range(steps):
         walk[:, month] = state
         state = _PERSISTENCE * state + np.sqrt(1 - _PERSISTENCE**2) * own.standard_normal(draws)
-    effect = np.exp(shared + np.sqrt((1 - _SHARED) * variance) * walk - variance / 2)
+    single = spread.time * own.standard_normal((draws, steps)) - spread.time**2 / 2
+    effect = np.exp(shared + np.sqrt((1 - _SHARED) * variance) * walk - variance / 2 + single)
     villages = own.gamma(spread.village_shape, 1 / spread.village_shape, (draws, len(mean), 1))
     rate = mean[None] * effect[:, None, :] * villages
     if np.isfinite(spread.month_shape):

@@ -51,6 +51,23 @@ def season_of(cases: Array, exposed: Array, first_month: int, year: int = YEAR) 
     return found
 
 
+def filled(counts: Array, gaps: NDArray[np.bool_], year: int = YEAR) -> Array:
+    """Return counts with the months of a gap at the mean of the same months of other years.
+
+    A month that nobody reported had cases all the same. Where no other year has the month, the mean of all
+    months stands in.
+    """
+    found = counts.copy()
+    is_known = ~gaps
+    if not is_known.any():
+        return found
+    month = np.arange(counts.shape[1]) % year
+    for column in np.flatnonzero(gaps):
+        alike = is_known & (month == month[column])
+        found[:, column] = counts[:, alike if alike.any() else is_known].mean(axis=1)
+    return found
+
+
 def last_value(counts: Array, season: Array, first_month: int, steps: int) -> Array:
     """Return the last quarter's mean repeated: a single month of quarterly reports would be 0."""
     del first_month

@@ -172,6 +172,11 @@ def _check_modules(plain: Mapping[str, Any], features: FeatureSet, folder: Path)
         )
 
 
+def model_file(folder: Path, name: str) -> bytes | None:
+    """Return a further file of a model directory after checking its checksum; None where it has none."""
+    return _read_verified(folder).get(name)
+
+
 def model_hash(folder: Path) -> str:
     """Return the sha256 that stands for a model directory: that of its checksums, after verifying them."""
     _read_verified(folder)

@@ -35,6 +35,8 @@ _MODELS = {
     "ets": "指数平滑",
     "tsb": "间歇需求(TSB)",
     "poisson": "泊松水平",
+    "household_risks": "家庭风险",
+    "combined": "组合",
 }
 _LEVEL_ZH = {name: label.zh for name, label in _LEVELS.items()}
 HEADERS: dict[str, Bilingual] = {
@@ -49,7 +51,7 @@ HEADERS: dict[str, Bilingual] = {
     "model": Bilingual("模型", "model"),
     "origins": Bilingual("回测次数", "origins"),
     "wape": Bilingual("加权绝对百分比误差", "wape"),
-    "is_used": Bilingual("采用", "used"),
+    "weight": Bilingual("权重", "weight"),
     "rank": Bilingual("排序", "rank"),
     "cases": Bilingual("预计新增户", "expected_new_cases"),
     "monitors": Bilingual("监测责任人数", "responsible_persons"),
@@ -78,7 +80,7 @@ def forecast_tables(forecast: CaseloadForecast, language: Language) -> list[Resu
         name = label.zh if language == "zh" else level
         rows = shown.filter(pl.col("level") == name)
         tables.append(ResultTable(Bilingual(f"{label.zh}预测", f"{label.en}_forecast"), rows, HEADERS))
-    choices = forecast.choices.with_columns(pl.col("wape").round(4))
+    choices = forecast.choices.with_columns(pl.col("wape").round(4), pl.col("weight").round(3))
     if language == "zh":
         choices = choices.with_columns(pl.col("level").replace(_LEVEL_ZH), pl.col("model").replace(_MODELS))
     tables.append(ResultTable(Bilingual("模型选择", "models"), choices, HEADERS))
