@@ -213,6 +213,7 @@ def make_list(panel: Panel, matrix: FeatureMatrix, hits: RuleHits, scores: RiskS
         has_model: bool = True,
         seed: int = 0,
         is_per_township: bool = False,
+        lottery_share: float = 0.0,
         **given: Any,
     ) -> VisitList:
         return make_visit_list(
@@ -224,7 +225,11 @@ def make_list(panel: Panel, matrix: FeatureMatrix, hits: RuleHits, scores: RiskS
             explain=explain_by_income if has_model else None,
             hit_since=since,
             settings=ListSettings(
-                language=language, seed=seed, audit_share=0.1, is_per_township=is_per_township
+                language=language,
+                seed=seed,
+                audit_share=0.1,
+                is_per_township=is_per_township,
+                lottery_share=lottery_share,
             ),
             **given,
         )

@@ -10,7 +10,7 @@ import pytest
 
 from relapse_risk.errors import ContractError
 from relapse_risk.features.build import build_features
-from relapse_risk.outputs.standing import hits_since
+from relapse_risk.outputs.standing import comes_back, dated_rows, hits_since, rests
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.tiers import moving_codes
@@ -67,3 +67,40 @@ def test_several_dates_are_refused(panel, matrix):
     two = build_features(panel, [date(2024, 5, 31), date(2024, 6, 30)])
     with pytest.raises(ContractError, match="RR482"):
         hits_since(panel, apply_rules(two))
+
+
+def test_who_was_met_rests_and_who_was_not_comes_back(panel, matrix):
+    """The last visit decides; of several on one day, one that met somebody."""
+    recent, before = date(2024, 6, 5), date(2024, 6, 1)
+    told = {
+        "met": [(before, "未见到户"), (recent, "不属实")],
+        "away": [(before, "属实"), (recent, "外出")],
+        "both": [(recent, "外出"), (recent, "属实")],
+        "long ago": [(date(2024, 3, 1), "未见到户")],
+        "blank": [(recent, None)],
+        "planned": [(None, None)],
+        "never": [],
+    }
+    ids = dict(zip(told, matrix.index["household_id"], strict=False))
+    rows = [
+        {"visit_id": f"{name}{n}", "household_id": ids[name], "visited_on": day, "outcome": outcome}
+        for name, visits in told.items()
+        for n, (day, outcome) in enumerate(visits)
+    ]
+    dtypes = panel.tables["visit"].schema
+    visits = pl.DataFrame(
+        [{c: ({"recorded_on": date(2024, 6, 10)} | row).get(c) for c in dtypes} for row in rows],
+        schema=dtypes,
+    )
+    day = date(2024, 6, 30)
+    dated = dated_rows(matrix, None, Panel({**panel.tables, "visit": visits}), day)
+    place = {name: matrix.index["household_id"].to_list().index(of) for name, of in ids.items()}
+
+    def which(mask):
+        return {name for name, row in place.items() if mask[row]}
+
+    assert which(rests(dated, day, 30)) == {"met", "both", "blank"}
+    assert which(rests(dated, day, 25)) == which(rests(dated, day, 0)) == set()
+    assert which(comes_back(dated, day)) == {"away"}
+    assert dated["last_visit"][place["met"]] == recent
+    assert not comes_back(dated_rows(matrix, None, None, day), day).any()

@@ -22,7 +22,8 @@ def county(make_list):
 
 @pytest.fixture(scope="module")
 def book(county) -> openpyxl.Workbook:
-    pages = ListPages(county.listed, county.waiting, ["数据截至2024-06-30", "=1+1"], "示范县 & 2024-06-30")
+    note = ["数据截至2024-06-30", "=1+1"]
+    pages = ListPages(county.listed, county.waiting, note, "示范县 & 2024-06-30", county.route)
     return openpyxl.load_workbook(io.BytesIO(workbook_bytes(pages, "zh")))
 
 
@@ -40,6 +41,17 @@ def test_every_cell_is_that_of_the_list_in_its_own_type(book, county) -> None:
             for value, column in zip(shown, LIST_COLUMNS, strict=True):
                 found = value.date() if hasattr(value, "date") else value
                 assert found == row[column.name], column.name
+
+
+def test_the_route_names_every_listed_household_once_and_a_village_once(book, county) -> None:
+    header, *rows = book["路线"].iter_rows(values_only=True)
+    shown = [dict(zip(header, row, strict=True)) for row in rows]
+    assert sorted(row["序号"] for row in shown) == county.listed["rank"].to_list()
+    ids = dict(county.listed.select("rank", "household_id").iter_rows())
+    assert all(row["户编号"] == ids[row["序号"]] for row in shown)
+    stops = [(row["乡镇"], row["村"]) for row in shown]
+    runs = [stop for n, stop in enumerate(stops) if n == 0 or stop != stops[n - 1]]
+    assert len(runs) == len(set(runs)) > 1
 
 
 def test_identifiers_are_text_and_no_cell_is_a_formula(book) -> None:
@@ -81,9 +93,11 @@ def test_tiers_have_colours_and_computed_cells_look_unlike_those_to_fill(sheet: 
 
 
 def test_a_list_where_nothing_waits_has_no_such_sheet_and_equal_lists_equal_bytes(county) -> None:
-    pages = ListPages(county.listed, county.waiting.clear(), [], "示范县")
+    pages = ListPages(county.listed, county.waiting.clear(), [], "示范县", county.route)
     data = workbook_bytes(pages, "en")
-    assert openpyxl.load_workbook(io.BytesIO(data)).sheetnames == ["visit list", "for paper", "read me"]
+    assert openpyxl.load_workbook(io.BytesIO(data)).sheetnames == [
+        *("visit list", "for paper", "route", "read me")
+    ]
     assert workbook_bytes(pages, "en") == data
 
 

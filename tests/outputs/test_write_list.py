@@ -11,6 +11,7 @@ import pytest
 
 from relapse_risk.errors import ConfigurationError, MachineError
 from relapse_risk.outputs.columns import LIST_COLUMNS
+from relapse_risk.outputs.issued import find_lotteries, lottery_ledger
 from relapse_risk.outputs.manifest import sha256_of
 from relapse_risk.outputs.write_list import write_visit_list
 from relapse_risk.vocabulary import SCORE_DISCLAIMER
@@ -98,6 +99,25 @@ def test_the_manifest_tells_what_the_list_was_made_from(make_list, tmp_path: Pat
         assert sum(told["counts_by_basis"].values()) >= county.listed.height
     for name, facts in manifest["files"].items():
         assert sha256_of((tmp_path / name).read_bytes()) == facts["sha256"]
+
+
+def test_a_lottery_stands_in_manifest_and_ledger_and_nowhere_else(make_list, tmp_path: Path):
+    made = make_list(40, lottery_share=0.2)
+    names = {path.name for path in write_visit_list(made, tmp_path)}
+    assert "lottery.parquet" in names
+    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["settings"]["lottery_share"] == 0.2
+    ledger = find_lotteries([tmp_path])
+    assert ledger.equals(lottery_ledger(made))
+    for county, told in zip(made.counties, manifest["lists"], strict=True):
+        assert told["lottery"] == county.lottery.to_dicts()
+        assert county.lottery["probability"].is_between(0, 1, closed="none").all()
+        listed = set(county.listed["household_id"])
+        rows = county.lottery.select("household_id", "is_listed").iter_rows()
+        assert all((household in listed) == is_listed for household, is_listed in rows)
+        assert set(county.lottery["is_listed"]) == {True, False}
+    plain = write_visit_list(make_list(40), tmp_path / "plain")
+    assert "lottery.parquet" not in {path.name for path in plain}
 
 
 def test_same_inputs_same_bytes(make_list, tmp_path: Path):

@@ -3,91 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from tests.rules.strategies import Case, cases, rank
 
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.rules.apply import apply_rules
-from relapse_risk.rules.priority import (
-    BLUE,
-    ORANGE,
-    RED,
-    ROUTINE,
-    YELLOW,
-    VisitSelection,
-    audit_strata,
-    plan_visits,
-    rank_for_visits,
-)
+from relapse_risk.rules.priority import BLUE, ORANGE, RED, ROUTINE, YELLOW, audit_strata, plan_visits
 from relapse_risk.vocabulary import Basis
-
-
-@dataclass(frozen=True)
-class Case:
-    arrays: dict[str, NDArray[Any]]
-    options: dict[str, Any]
-
-    def rank(self, **changes: Any) -> VisitSelection:
-        return rank_for_visits(**(self.arrays | self.options | changes))
-
-    @property
-    def rests(self) -> NDArray[np.bool_]:
-        return self.arrays["is_resting"] & ~self.arrays["self_applied"] & (self.arrays["tiers"] != RED)
-
-    @property
-    def uses_capacity(self) -> NDArray[np.bool_]:
-        settled = self.arrays["is_settled"] & (self.arrays["tiers"] <= YELLOW)
-        return ~settled & ~(self.rests & (self.arrays["tiers"] == ORANGE))
-
-    @property
-    def is_certain(self) -> NDArray[np.bool_]:
-        return (self.arrays["tiers"] <= ORANGE) | self.arrays["self_applied"] | ~self.uses_capacity
-
-
-def _number(low: float, high: float) -> st.SearchStrategy[float]:
-    return st.one_of(st.just(float("nan")), st.sampled_from([low, (low + high) / 2, high]))
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    n, n_units = draw(st.integers(0, 40)), draw(st.integers(1, 3))
-
-    def column(values: st.SearchStrategy[Any], dtype: type) -> NDArray[Any]:
-        return np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype=dtype)
-
-    tiers = column(st.sampled_from([RED, ORANGE, YELLOW, ROUTINE, ROUTINE]), np.int8)
-    applied = column(st.booleans(), bool)
-    has_hit = (tiers <= ORANGE) | ((tiers == YELLOW) & (~applied | column(st.booleans(), bool)))
-    arrays = {
-        "tiers": tiers,
-        "severity": column(_number(0, 9), float),
-        "days_left": column(_number(-5, 15), float),
-        "is_new_hit": column(st.booleans(), bool),
-        "has_rule_hit": has_hit,
-        "self_applied": applied & (tiers <= YELLOW),
-        "is_settled": column(st.booleans(), bool),
-        "is_resting": column(st.booleans(), bool),
-        "unit": column(st.integers(0, n_units - 1), np.int64),
-        "stable_key": np.array([f"H{i:03d}" for i in draw(st.permutations(range(n)))], dtype=str),
-        "strata": column(st.integers(0, 3), np.int64),
-    }
-    has_model, has_fallback = draw(st.booleans()), draw(st.booleans())
-    options = {
-        "ranking": column(_number(0, 1), float) if has_model else None,
-        "fallback_ranking": column(_number(0, 1), float) if has_fallback else None,
-        "capacity": draw(st.lists(st.integers(0, 30), min_size=n_units, max_size=n_units)),
-        "model_share": draw(st.sampled_from([0.0, 0.2, 0.5, 1.0])),
-        "audit_share": draw(st.sampled_from([0.0, 0.05, 0.3, 1.0])),
-        "rng_seed": draw(st.integers(0, 5)),
-    }
-    return Case(arrays, options)
 
 
 @given(cases())
@@ -172,25 +100,8 @@ def test_the_order_of_the_input_does_not_matter(case: Case, random: Any) -> None
     assert result.basis == again.basis
 
 
-def _rank(tiers: list[int], **changes: Any) -> VisitSelection:
-    n = len(tiers)
-    defaults: dict[str, Any] = {
-        "tiers": np.array(tiers, dtype=np.int8),
-        "severity": np.zeros(n),
-        "days_left": np.full(n, np.nan),
-        "is_new_hit": np.ones(n, dtype=bool),
-        "has_rule_hit": np.array(tiers) <= YELLOW,
-        "self_applied": np.zeros(n, dtype=bool),
-        "ranking": None,
-        "capacity": n,
-        "audit_share": 0.0,
-        "stable_key": np.arange(n),
-    }
-    return rank_for_visits(**(defaults | changes))
-
-
 def test_red_is_ordered_by_new_then_days_then_severity_then_score() -> None:
-    result = _rank(
+    result = rank(
         [RED] * 6,
         is_new_hit=np.array([False, True, True, True, True, True]),
         days_left=np.array([-9, np.nan, 5, 2, 5, 5]),
@@ -201,7 +112,7 @@ def test_red_is_ordered_by_new_then_days_then_severity_then_score() -> None:
 
 
 def test_other_tiers_are_ordered_by_score_and_an_unknown_one_is_last_but_kept() -> None:
-    result = _rank(
+    result = rank(
         [YELLOW, ORANGE, ORANGE, ORANGE],
         severity=np.array([9.0, 9, 0, 0]),
         ranking=np.array([1, np.nan, 0.2, 0.7]),
@@ -210,13 +121,13 @@ def test_other_tiers_are_ordered_by_score_and_an_unknown_one_is_last_but_kept() 
 
 
 def test_without_a_model_severity_orders_and_its_share_goes_to_yellow() -> None:
-    result = _rank([YELLOW] * 5 + [ROUTINE] * 5, severity=np.array([1.0, 3, 2, 5, 4] + [0] * 5), capacity=4)
+    result = rank([YELLOW] * 5 + [ROUTINE] * 5, severity=np.array([1.0, 3, 2, 5, 4] + [0] * 5), capacity=4)
     assert result.order.tolist() == [3, 4, 1, 2]
     assert result.waiting.tolist() == [0]
 
 
 def test_model_alerts_keep_their_share_before_yellow() -> None:
-    result = _rank([YELLOW] * 10 + [ROUTINE] * 10, ranking=np.linspace(0, 1, 20), capacity=10)
+    result = rank([YELLOW] * 10 + [ROUTINE] * 10, ranking=np.linspace(0, 1, 20), capacity=10)
     assert result.counts["blue"] == 2
     assert result.order[result.tiers == BLUE].tolist() == [19, 18]
     assert result.basis[-1] == (Basis.MODEL,)
@@ -225,7 +136,7 @@ def test_model_alerts_keep_their_share_before_yellow() -> None:
 
 
 def test_red_overflow_takes_the_model_share_but_not_the_audit() -> None:
-    result = _rank([RED] * 12 + [ROUTINE] * 10, ranking=np.linspace(0, 1, 22), capacity=10, audit_share=0.1)
+    result = rank([RED] * 12 + [ROUTINE] * 10, ranking=np.linspace(0, 1, 22), capacity=10, audit_share=0.1)
     assert result.counts["red"] == 12
     assert result.counts["blue"] == 0
     assert result.counts["audit"] == 1
@@ -234,19 +145,19 @@ def test_red_overflow_takes_the_model_share_but_not_the_audit() -> None:
 
 def test_spare_visits_go_to_further_alerts_and_without_a_model_to_routine_ones() -> None:
     ranking = np.array([0, 0.1, 0.9, np.nan, 0.5])
-    alerts = _rank([RED] + [ROUTINE] * 4, ranking=ranking, capacity=4)
+    alerts = rank([RED] + [ROUTINE] * 4, ranking=ranking, capacity=4)
     assert alerts.order.tolist() == [0, 2, 4, 1]
     assert alerts.tiers.tolist() == [RED, BLUE, BLUE, BLUE]
-    routine = _rank([RED] + [ROUTINE] * 4, fallback_ranking=ranking, capacity=3)
+    routine = rank([RED] + [ROUTINE] * 4, fallback_ranking=ranking, capacity=3)
     assert routine.order.tolist() == [0, 2, 4]
     assert routine.tiers.tolist() == [RED, ROUTINE, ROUTINE]
     assert routine.basis == ((Basis.RULE,), (Basis.ROUTINE,), (Basis.ROUTINE,))
-    assert _rank([RED] + [ROUTINE] * 4, capacity=4).order.tolist() == [0]
+    assert rank([RED] + [ROUTINE] * 4, capacity=4).order.tolist() == [0]
 
 
 def test_settled_hits_use_no_capacity_and_come_after_new_ones() -> None:
     settled = np.array([True, False, True, False, False])
-    result = _rank([RED, RED, YELLOW, YELLOW, YELLOW], is_settled=settled, capacity=2)
+    result = rank([RED, RED, YELLOW, YELLOW, YELLOW], is_settled=settled, capacity=2)
     assert result.order.tolist() == [1, 0, 3, 2]
     assert result.waiting.tolist() == [4]
     assert result.counts["settled"] == 2
@@ -255,7 +166,7 @@ def test_settled_hits_use_no_capacity_and_come_after_new_ones() -> None:
 
 def test_own_applications_are_listed_beyond_capacity_and_never_rest() -> None:
     applied = np.array([False, True, True])
-    result = _rank(
+    result = rank(
         [YELLOW] * 3,
         has_rule_hit=~applied,
         self_applied=applied,
@@ -269,7 +180,7 @@ def test_own_applications_are_listed_beyond_capacity_and_never_rest() -> None:
 
 def test_who_was_visited_lately_rests_unless_red() -> None:
     """Orange stays listed without a visit, yellow waits, an alert is passed over."""
-    result = _rank(
+    result = rank(
         [RED, ORANGE, ORANGE, YELLOW, YELLOW, ROUTINE, ROUTINE],
         is_resting=np.array([True, True, False, True, False, True, False]),
         ranking=np.linspace(0.1, 0.7, 7)[::-1],
@@ -283,7 +194,7 @@ def test_who_was_visited_lately_rests_unless_red() -> None:
 def test_each_unit_fills_its_own_visits() -> None:
     """One unit's excess takes nothing from another, and free visits do not move there."""
     unit = np.array([0, 0, 0, 1, 1, 1])
-    result = _rank([RED, RED, YELLOW, YELLOW, YELLOW, YELLOW], unit=unit, capacity=[1, 2])
+    result = rank([RED, RED, YELLOW, YELLOW, YELLOW, YELLOW], unit=unit, capacity=[1, 2])
     assert result.order.tolist() == [0, 1, 3, 4]
     assert result.waiting.tolist() == [2, 5]
     assert [found.excess for found in result.units] == [1, 0]
@@ -291,13 +202,13 @@ def test_each_unit_fills_its_own_visits() -> None:
 
 
 def test_a_small_unit_draws_one_household_all_the_same() -> None:
-    result = _rank([ROUTINE] * 8, capacity=[2, 0], unit=np.repeat([0, 1], 4), audit_share=0.05)
+    result = rank([ROUTINE] * 8, capacity=[2, 0], unit=np.repeat([0, 1], 4), audit_share=0.05)
     assert [(found.audit, found.audit_pool) for found in result.units] == [(1, 4), (0, 4)]
     assert result.inclusion_probability.tolist() == [0.25]
 
 
 def test_self_applications_stand_after_hits_of_their_tier() -> None:
-    result = _rank(
+    result = rank(
         [YELLOW, YELLOW, YELLOW],
         has_rule_hit=np.array([False, True, True]),
         self_applied=np.array([True, True, False]),
@@ -314,7 +225,7 @@ def test_audit_draws_every_row_equally_often_and_spreads_over_strata() -> None:
     strata = np.repeat([0, 1, 2, 3], [20, 10, 5, 5])
     drawn = np.zeros(n)
     for seed in range(seeds):
-        result = _rank([ROUTINE] * n, capacity=size, audit_share=1.0, strata=strata, rng_seed=seed)
+        result = rank([ROUTINE] * n, capacity=size, audit_share=1.0, strata=strata, rng_seed=seed)
         drawn[result.order] += 1
         assert np.bincount(strata[result.order], minlength=4).tolist() == [4, 2, 1, 1]
     assert np.abs(drawn / seeds - size / n).max() < 4 * np.sqrt(0.2 * 0.8 / seeds)
@@ -325,7 +236,7 @@ def test_the_waiting_list_is_drawn_from_like_the_rest_and_a_drawn_row_keeps_its_
     n_waiting, n_free, seeds = 20, 20, 600
     drawn = np.zeros(1 + n_waiting + n_free)
     for seed in range(seeds):
-        result = _rank(
+        result = rank(
             [RED] + [YELLOW] * n_waiting + [ROUTINE] * n_free, capacity=1, audit_share=1.0, rng_seed=seed
         )
         (row,) = result.order[result.is_audit]
@@ -348,7 +259,7 @@ def test_strata_are_township_by_score_band() -> None:
 @pytest.mark.parametrize("wrong", [{"capacity": -1}, {"model_share": 1.2}, {"audit_share": -0.1}])
 def test_impossible_shares_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match="RR333"):
-        _rank([RED], **wrong)
+        rank([RED], **wrong)
 
 
 def test_visits_are_planned_from_matrix_and_hits(make_matrix: Callable[..., FeatureMatrix]) -> None:

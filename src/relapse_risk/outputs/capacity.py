@@ -38,6 +38,10 @@ class UnitsOfCounty:
     visits: NDArray[np.int64]
     unit: NDArray[np.int64]
 
+    def name_of(self, rows: NDArray[np.int64]) -> pl.Series:
+        """Return the unit of some households, by name."""
+        return pl.Series("unit", self.names, dtype=pl.String)[self.unit[rows]]
+
     def table(self, found: Sequence[UnitVisits]) -> pl.DataFrame:
         """Return unit, capacity, used, audit, audit_pool and excess of every unit."""
         names = ("capacity", "used", "audit", "audit_pool", "excess")

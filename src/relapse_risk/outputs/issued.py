@@ -16,7 +16,7 @@ from relapse_risk.outputs.columns import LIST_COLUMNS
 from relapse_risk.outputs.visit_list import VisitList
 
 ISSUED_FILE = "issued.parquet"
-_FOUND_AS = "issued*.parquet"  # also an edition that was kept aside
+LOTTERY_FILE = "lottery.parquet"
 
 _COMPUTED = {column.name: column for column in LIST_COLUMNS if column.filled_by == "toolkit"}
 COMPUTED_COLUMNS = tuple(_COMPUTED)
@@ -30,6 +30,18 @@ _EXTRA: dict[str, type[pl.DataType]] = {
     "audit_pool_n": pl.Int64,
 }
 _SCHEMA = pl.Schema({name: column.dtype for name, column in _COMPUTED.items()} | _EXTRA)
+_LOTTERY_SCHEMA = pl.Schema(
+    {
+        "list_id": pl.String,
+        "as_of_date": pl.Date,
+        "expires_on": pl.Date,
+        "county_code": pl.String,
+        "household_id": pl.String,
+        "unit": pl.String,
+        "is_listed": pl.Boolean,
+        "probability": pl.Float64,
+    }
+)
 
 
 def issued_rows(visit_list: VisitList) -> pl.DataFrame:
@@ -58,6 +70,27 @@ def issued_rows(visit_list: VisitList) -> pl.DataFrame:
     return pl.concat(parts)
 
 
+def lottery_ledger(visit_list: VisitList) -> pl.DataFrame:
+    """Return every household at the edge among whom visits were drawn, those not listed as well.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``list_id, as_of_date, expires_on, county_code, household_id, unit, is_listed`` and ``probability``,
+        with which the household came to be listed; empty without a lottery.
+    """
+    parts = [pl.DataFrame(schema=_LOTTERY_SCHEMA)]
+    for county in visit_list.counties:
+        told = county.lottery.with_columns(
+            list_id=pl.lit(county.list_id),
+            as_of_date=visit_list.as_of_date,
+            expires_on=visit_list.expires_on,
+            county_code=pl.lit(county.county_code),
+        )
+        parts.append(told.select(_LOTTERY_SCHEMA.names()).cast(_LOTTERY_SCHEMA))
+    return pl.concat(parts)
+
+
 def find_issued(folders: Iterable[Path]) -> pl.DataFrame:
     """Return the rows of every list below some folders, each list once.
 
@@ -71,10 +104,35 @@ def find_issued(folders: Iterable[Path]) -> pl.DataFrame:
     DataError
         RR194 where a file is damaged.
     """
-    frames = [pl.DataFrame(schema=_SCHEMA)]
-    for path in sorted({path for folder in folders for path in folder.rglob(_FOUND_AS)}):
+    return _found(ISSUED_FILE, folders, _SCHEMA).unique(
+        ["list_id", "rank"], keep="first", maintain_order=True
+    )
+
+
+def find_lotteries(folders: Iterable[Path]) -> pl.DataFrame:
+    """Return the households of every lottery below some folders, as :func:`lottery_ledger` gives them.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+
+    Raises
+    ------
+    DataError
+        RR194 where a file is damaged.
+    """
+    return _found(LOTTERY_FILE, folders, _LOTTERY_SCHEMA).unique(
+        ["list_id", "household_id"], keep="first", maintain_order=True
+    )
+
+
+def _found(name: str, folders: Iterable[Path], schema: pl.Schema) -> pl.DataFrame:
+    """Return what files of a name hold, also of editions that were kept aside."""
+    frames = [pl.DataFrame(schema=schema)]
+    pattern = name.replace(".", "*.")
+    for path in sorted({path for folder in folders for path in folder.rglob(pattern)}):
         try:
-            frames.append(pl.read_parquet(path, columns=_SCHEMA.names()).cast(_SCHEMA))
+            frames.append(pl.read_parquet(path, columns=schema.names()).cast(schema))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DataError(
                 "RR194",
@@ -84,4 +142,4 @@ def find_issued(folders: Iterable[Path]) -> pl.DataFrame:
                 "Restore it from a backup, or make the list again",
                 zh=f"“{path.name}”无法读取，请从备份恢复或重新生成清单。",
             ) from error
-    return pl.concat(frames).unique(["list_id", "rank"], keep="first", maintain_order=True)
+    return pl.concat(frames)

@@ -7,6 +7,7 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
 from relapse_risk.features.build import build_features
@@ -21,6 +22,9 @@ from relapse_risk.scores import HIT, RuleHits
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.vocabulary import NOT_MET
 from relapse_risk.windows import month_end, month_index
+
+# A quarter: records come late, and an older attempt is history.
+COMES_BACK_DAYS = 92
 
 _SCHEMA = {"household_id": pl.String, "hit_since": pl.Date}
 
@@ -94,31 +98,45 @@ def hits_since(
 def dated_rows(
     matrix: FeatureMatrix, hit_since: pl.DataFrame | None, panel: Panel | None, day: date
 ) -> pl.DataFrame:
-    """Return hit_since, last_visit and last_met for every row of a matrix, as known on ``day``.
+    """Return hit_since, last_visit and was_met for every row of a matrix, as known on ``day``.
 
-    A visit that met nobody (未见到户, 外出) is a last visit, but the household was not met: it comes back on
-    the next list as if nobody had been there.
+    ``was_met`` is false where everybody who came on the day of the last visit found nobody (未见到户, 外出).
     """
     since = (
         pl.DataFrame(schema={"household_id": pl.String, "hit_since": pl.Date})
         if hit_since is None
         else hit_since
     )
-    visits = pl.DataFrame(schema={"household_id": pl.String, "last_visit": pl.Date, "last_met": pl.Date})
+    visits = pl.DataFrame(schema={"household_id": pl.String, "last_visit": pl.Date, "was_met": pl.Boolean})
     if panel is not None:
+        visited = panel.known_at(day).table("visit")
         met = pl.col("outcome").is_in(NOT_MET).not_().fill_null(True)
         visits = (
-            panel.known_at(day)
-            .table("visit")
+            visited.filter(pl.col("visited_on") == pl.col("visited_on").max().over("household_id"))
             .group_by("household_id")
-            .agg(last_visit=pl.col("visited_on").max(), last_met=pl.col("visited_on").filter(met).max())
+            .agg(last_visit=pl.col("visited_on").first(), was_met=met.any())
         )
     return (
         matrix.index.select("household_id")
         .join(since, on="household_id", how="left", maintain_order="left")
         .join(visits, on="household_id", how="left", maintain_order="left")
-        .select("hit_since", "last_visit", "last_met")
+        .select("hit_since", "last_visit", "was_met")
     )
+
+
+def rests(dated: pl.DataFrame, day: date, rest_days: int) -> NDArray[np.bool_]:
+    """Return who was met at the last visit, less than ``rest_days`` before ``day``, shape ``(n_rows,)``."""
+    return _last_visit_was(dated, day, rest_days, pl.col("was_met"))
+
+
+def comes_back(dated: pl.DataFrame, day: date) -> NDArray[np.bool_]:
+    """Return whose last visit, a quarter before ``day`` at most, met nobody, shape ``(n_rows,)``."""
+    return _last_visit_was(dated, day, COMES_BACK_DAYS, ~pl.col("was_met"))
+
+
+def _last_visit_was(dated: pl.DataFrame, day: date, days: int, what: pl.Expr) -> NDArray[np.bool_]:
+    ago = (pl.lit(day) - pl.col("last_visit")).dt.total_days()
+    return dated.select(((ago < days) & what).fill_null(False)).to_series().to_numpy()
 
 
 def only_date(index: pl.DataFrame) -> date:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
-from numpy.typing import NDArray
 
 from relapse_risk.explain.reasons import default_bases
 from relapse_risk.features.coverage import is_too_thin
 from relapse_risk.features.expression import Array, feature
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.notebook import html_card
-from relapse_risk.outputs.capacity import Capacity, UnitsOfCounty
+from relapse_risk.outputs.capacity import Capacity
 from relapse_risk.outputs.columns import with_headers
 from relapse_risk.outputs.details import RowDetails, detail_rows
+from relapse_risk.outputs.draws import audit_rows, lottery_rows
 from relapse_risk.outputs.list_checks import check_rows
 from relapse_risk.outputs.list_messages import TIER_COUNTS, list_messages, summary_lines
 from relapse_risk.outputs.manifest import (
@@ -29,12 +29,13 @@ from relapse_risk.outputs.manifest import (
     unknown_parameters,
     unverified_thresholds,
 )
+from relapse_risk.outputs.route import route_of
 from relapse_risk.outputs.rows import County, Explain, lay_out
-from relapse_risk.outputs.standing import dated_rows, hits_since, only_date
+from relapse_risk.outputs.standing import comes_back, dated_rows, hits_since, only_date, rests
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import summarise
 from relapse_risk.rules.catalog import RULES
-from relapse_risk.rules.priority import TIERS, YELLOW, VisitSelection, plan_visits
+from relapse_risk.rules.priority import TIERS, YELLOW, plan_visits
 from relapse_risk.rules.spec import Rule
 from relapse_risk.rules.tiers import has_moving_hit
 from relapse_risk.scores import RiskScores, RuleHits
@@ -59,9 +60,9 @@ class ListSettings:
         Parts of capacity set aside for model alerts and for the random audit sample.
     rest_days : int
         A household that was met in a visit less than this many days ago rests, unless it is red, applied
-        itself or has a new rule hit; 0 lets nobody rest.
+        itself or has a new rule hit; 0 lets nobody rest. One that was not met comes back.
     seed : int
-        Of the audit sample; each county and date draws from a seed of its own made from it.
+        Of the audit sample and the lottery; each county and date draws from a seed of its own made from it.
     language : {"zh", "en"}
     valid_months : int
         Months after the as-of date until the list expires.
@@ -69,6 +70,9 @@ class ListSettings:
         Write each township's rows as files of their own, too.
     has_page : bool
         Write a page for the browser, too.
+    lottery_share : float
+        Part of capacity that is drawn by lot among households without a rule hit around the cut-off; 0 for
+        no lottery.
     """
 
     model_share: float = 0.2
@@ -79,6 +83,7 @@ class ListSettings:
     valid_months: int = 1
     is_per_township: bool = False
     has_page: bool = True
+    lottery_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,12 @@ class CountyList:
         rank, household_id, unit, inclusion_probability and audit_pool_n (households of the unit it was drawn
         from) of the random audit sample; for the manifest only.
     audit_seed : int
+        Of the lottery, too.
+    lottery : polars.DataFrame
+        household_id, unit, is_listed and probability (of being listed) of the households at the edge among
+        whom the last visits were drawn; empty without a lottery. For manifest and ledger only.
+    route : polars.DataFrame
+        As :func:`~relapse_risk.outputs.route.route_of` gives it: the suggested order of driving.
     messages : tuple of Bilingual
         What must be said loudly.
     details : RowDetails or None
@@ -116,6 +127,8 @@ class CountyList:
     units: pl.DataFrame
     audit: pl.DataFrame
     audit_seed: int
+    lottery: pl.DataFrame
+    route: pl.DataFrame
     messages: tuple[Bilingual, ...] = ()
     details: RowDetails | None = None
 
@@ -313,12 +326,15 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
         county.hits,
         capacity=of_unit.visits,
         unit=of_unit.unit,
-        is_resting=_rests(county, plan) & ~(is_new & has_moving_hit(county.hits, plan.rules)),
+        is_resting=rests(county.dated, plan.as_of_date, plan.settings.rest_days)
+        & ~(is_new & has_moving_hit(county.hits, plan.rules)),
+        comes_back=comes_back(county.dated, plan.as_of_date),
         ranking=county.ranking,
         fallback_ranking=county.matrix.evaluate(_FALLBACK)[0] if county.ranking is None else None,
         is_new_hit=is_new,
         model_share=plan.settings.model_share,
         audit_share=plan.settings.audit_share,
+        lottery_share=plan.settings.lottery_share,
         rng_seed=seed,
         rules=plan.rules,
     )
@@ -347,6 +363,7 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
             language=language,
         )
 
+    unit = of_unit.name_of(shown)
     n_listed, language = len(selection.order), plan.settings.language
     languages: tuple[Language, ...] = ("zh", "en") if plan.settings.has_page else (language,)
     laid = {spoken: lay(spoken) for spoken in languages}
@@ -361,32 +378,14 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
         listed=rows[:n_listed],
         waiting=rows[n_listed:],
         counts=selection.counts,
-        unit=pl.Series("unit", of_unit.names, dtype=pl.String)[of_unit.unit[shown]],
+        unit=unit,
         units=of_unit.table(selection.units),
-        audit=_audit_rows(households, selection, of_unit),
+        audit=audit_rows(households, selection, of_unit),
+        lottery=lottery_rows(households, selection, of_unit),
+        route=route_of(
+            rows["rank"][:n_listed], unit[:n_listed], county.matrix.index["village_code"][shown][:n_listed]
+        ),
         audit_seed=seed,
         messages=list_messages(county.name, selection.counts, of_unit.table(selection.units)),
         details=details,
-    )
-
-
-def _rests(county: County, plan: _Plan) -> NDArray[np.bool_]:
-    """Return who was met in a visit so lately that another can wait."""
-    days = pl.lit(plan.as_of_date) - pl.col("last_met")
-    rests = county.dated.select((days.dt.total_days() < plan.settings.rest_days).fill_null(False))
-    return rests.to_series().to_numpy()
-
-
-def _audit_rows(households: pl.Series, selection: VisitSelection, of_unit: UnitsOfCounty) -> pl.DataFrame:
-    """Return the random audit sample as the manifest keeps it."""
-    drawn = selection.order[selection.is_audit]
-    pools = pl.Series([unit.audit_pool for unit in selection.units], dtype=pl.Int64)
-    return pl.DataFrame(
-        {
-            "rank": np.flatnonzero(selection.is_audit) + 1,
-            "household_id": households[drawn],
-            "unit": pl.Series(of_unit.names, dtype=pl.String)[of_unit.unit[drawn]],
-            "inclusion_probability": selection.inclusion_probability[selection.is_audit],
-            "audit_pool_n": pools[of_unit.unit[drawn]],
-        }
     )

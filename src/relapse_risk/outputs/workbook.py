@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LISTED_SHEET = Bilingual("走访清单", "visit list")
 PAPER_SHEET = Bilingual("打印", "for paper")
 WAITING_SHEET = Bilingual("候补", "waiting list")
+ROUTE_SHEET = Bilingual("路线", "route")
 NOTE_SHEET = Bilingual("说明", "read me")
 
 # The same list gives the same bytes, so the workbook says no time of day.
@@ -65,6 +66,18 @@ _PAPER: tuple[tuple[Bilingual, tuple[str, ...], float], ...] = (
     (Bilingual("核实结果", "outcome"), ("outcome",), 9),
     (Bilingual("备注", "remark"), ("remark",), 14),
 )
+_ROUTE: tuple[tuple[Bilingual, str, float], ...] = (
+    (Bilingual("走访单元", "unit"), "unit", 14),
+    (Bilingual("走访顺序", "order"), "order", 9),
+    (Bilingual("第几站", "stop"), "stop", 7),
+    (Bilingual("乡镇", "township"), "township", 12),
+    (Bilingual("村", "village"), "village", 12),
+    (Bilingual("优先级", "tier"), "tier", 7),
+    (Bilingual("序号", "rank"), "rank", 7),
+    (Bilingual("户编号", "household_id"), "household_id", 22),
+    (Bilingual("剩余时限(天)", "days_left"), "days_left", 10),
+    (Bilingual("责任人", "responsible"), "responsible", 12),
+)
 _LINE_POINTS = 13.5
 _MOST_POINTS = 400.0  # a row of a worksheet can't be higher than 409
 _DEFAULT_WIDTH = 18
@@ -85,16 +98,20 @@ class ListPages:
         Lines to read first.
     title : str
         Stands at the head of every printed page.
+    route : polars.DataFrame
+        Suggested order of driving, as :func:`~relapse_risk.outputs.route.route_of` gives it; rows that are
+        not in ``listed`` are left out.
     """
 
     listed: pl.DataFrame
     waiting: pl.DataFrame
     note: Sequence[str]
     title: str
+    route: pl.DataFrame
 
 
 def workbook_bytes(pages: ListPages, language: Language) -> bytes:
-    """Return the list, its printed form, what waits and the note as sheets of one workbook.
+    """Return the list, its printed form, the route, what waits and the note as sheets of one workbook.
 
     Returns
     -------
@@ -112,6 +129,7 @@ def workbook_bytes(pages: ListPages, language: Language) -> bytes:
         formats = _formats(book)
         _write_list(book, LISTED_SHEET, pages.listed, formats, pages.title, language)
         _write_paper(book, pages.listed, formats, pages.title, language)
+        _write_route(book, pages, formats, language)
         if pages.waiting.height:
             _write_list(book, WAITING_SHEET, pages.waiting, formats, pages.title, language)
         _write_note(book.add_worksheet(NOTE_SHEET.text(language)), pages.note, formats)
@@ -199,6 +217,21 @@ def _write_paper(
             _write_cell(sheet, row, place, value or None, style)
     sheet.freeze_panes(1, 0)
     _set_up_pages(sheet, 1, title, language)
+
+
+def _write_route(book: Workbook, pages: ListPages, formats: Mapping[str, Format], language: Language) -> None:
+    """Write in which order each team drives, village by village."""
+    sheet = book.add_worksheet(ROUTE_SHEET.text(language))
+    joined = pages.route.join(pages.listed, on="rank", maintain_order="left")
+    for place, (header, name, width) in enumerate(_ROUTE):
+        sheet.write_string(0, place, header.text(language), formats["head"])
+        sheet.set_column(place, place, width)
+        for row, value in enumerate(joined[name].to_list(), start=1):
+            kind = str(value) if name == "tier" else "text" if isinstance(value, str) else "number"
+            _write_cell(sheet, row, place, value, formats[kind])
+    sheet.freeze_panes(1, 0)
+    sheet.autofilter(0, 0, max(joined.height, 1), len(_ROUTE) - 1)
+    _set_up_pages(sheet, 1, pages.title, language)
 
 
 def _set_rows(sheet: Worksheet, frame: pl.DataFrame, names: Sequence[str], widths: Sequence[float]) -> None:

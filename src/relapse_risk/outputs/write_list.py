@@ -18,7 +18,7 @@ import polars as pl
 from relapse_risk.files import parquet_bytes
 from relapse_risk.outputs.columns import with_headers
 from relapse_risk.outputs.files import csv_bytes, json_bytes, publish
-from relapse_risk.outputs.issued import ISSUED_FILE, issued_rows
+from relapse_risk.outputs.issued import ISSUED_FILE, LOTTERY_FILE, issued_rows, lottery_ledger
 from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
 from relapse_risk.outputs.page import page_bytes
 from relapse_risk.outputs.visit_list import CountyList, VisitList
@@ -75,7 +75,8 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
     tuple of Path
         ``走访清单_<county>_<date>`` of each county as ``.csv``, ``.xlsx`` and ``.html`` (and of each township
         as the first two, where the settings say so), ``候补_<county>_<date>.csv`` where rows wait,
-        ``说明.txt``, ``issued.parquet`` by which returned lists are recognised and, last, ``manifest.json``.
+        ``说明.txt``, ``issued.parquet`` by which returned lists are recognised, ``lottery.parquet`` where
+        visits were drawn at the edge and, last, ``manifest.json``.
         English lists have English names.
 
     Raises
@@ -92,12 +93,14 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
         files.append((edition.listed_file("csv"), csv_bytes(with_headers(edition.listed, language))))
         if edition.waiting.height:
             files.append((edition.waiting_file, csv_bytes(with_headers(edition.waiting, language))))
-        pages = ListPages(edition.listed, edition.waiting, note, edition.title)
+        pages = ListPages(edition.listed, edition.waiting, note, edition.title, edition.county.route)
         files.append((edition.listed_file("xlsx"), workbook_bytes(pages, language)))
         if edition.is_of_county and edition.county.details is not None:
             files.append((edition.listed_file("html"), _page(visit_list, edition.county)))
     files.append((_NOTE.text(language), ("\ufeff" + "".join(f"{line}\r\n" for line in note)).encode()))
     files.append((ISSUED_FILE, parquet_bytes(issued_rows(visit_list))))
+    if (drawn := lottery_ledger(visit_list)).height:
+        files.append((LOTTERY_FILE, parquet_bytes(drawn)))
     manifest = json_bytes(manifest_of("visit_list", _contents(visit_list), files))
     return publish(
         [*files, (MANIFEST_FILE, manifest)], out, is_forced=is_forced, replaces=_files_of_earlier_list(out)
@@ -193,6 +196,7 @@ def _contents(visit_list: VisitList) -> dict[str, object]:
         "settings": {
             "model_share": settings.model_share,
             "audit_share": settings.audit_share,
+            "lottery_share": settings.lottery_share,
             "rest_days": settings.rest_days,
             "seed": settings.seed,
             "valid_months": settings.valid_months,
@@ -231,6 +235,7 @@ def _list_contents(county: CountyList) -> dict[str, object]:
             "pool": county.counts["audit_pool"],
             "rows": county.audit.sort("rank").to_dicts(),
         },
+        "lottery": county.lottery.to_dicts(),
         "messages": [{"zh": message.zh, "en": message.en} for message in county.messages],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,15 @@ from relapse_risk.features.expression import Array
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.rules.audit import audit_strata
 from relapse_risk.rules.catalog import RULES
-from relapse_risk.rules.share_out import UnitVisits, draw_audits, share_out
+from relapse_risk.rules.share_out import (
+    AuditSample,
+    Candidates,
+    SharedVisits,
+    Shares,
+    UnitVisits,
+    draw_audits,
+    share_out,
+)
 from relapse_risk.rules.spec import Rule
 from relapse_risk.rules.tiers import (
     BLUE,
@@ -29,6 +37,7 @@ from relapse_risk.rules.tiers import (
     severity,
     tier_of,
 )
+from relapse_risk.rules.visit_order import OrderedRows, sort_keys
 from relapse_risk.scores import RuleHits
 from relapse_risk.vocabulary import Basis
 
@@ -84,6 +93,11 @@ class VisitSelection:
         ``excess``: visits beyond capacity, summed over the units.
     units : tuple of UnitVisits
         The same by unit of capacity.
+    lottery : ndarray of int64, shape (n_drawn_from,)
+        Positions of the rows at the edge among whom the last visits were drawn, in order, listed or not;
+        empty without a lottery.
+    lottery_probability : ndarray of float64, shape (n_drawn_from,)
+        With which each of them came to be listed, by the lottery or the audit sample after it.
     """
 
     order: Positions
@@ -94,6 +108,8 @@ class VisitSelection:
     waiting: Positions
     counts: Mapping[str, int]
     units: tuple[UnitVisits, ...]
+    lottery: Positions
+    lottery_probability: Array
 
     def __len__(self) -> int:
         return len(self.order)
@@ -108,9 +124,11 @@ def plan_visits(
     fallback_ranking: Array | None = None,
     is_new_hit: Mask | None = None,
     is_resting: Mask | None = None,
+    comes_back: Mask | None = None,
     unit: NDArray[np.int64] | None = None,
     model_share: float = MODEL_SHARE,
     audit_share: float = AUDIT_SHARE,
+    lottery_share: float = 0.0,
     rng_seed: int = 0,
     rules: Sequence[Rule] = RULES,
 ) -> VisitSelection:
@@ -122,8 +140,10 @@ def plan_visits(
         One as-of date and one county.
     hits : RuleHits
         Of ``matrix``.
-    capacity, ranking, fallback_ranking, is_new_hit, is_resting, unit, model_share, audit_share, rng_seed
+    capacity, ranking, fallback_ranking, is_new_hit, is_resting, comes_back, unit
         As in :func:`rank_for_visits`; every hit counts as new where nothing is said.
+    model_share, audit_share, lottery_share, rng_seed
+        As in :func:`rank_for_visits`.
     rules : sequence of Rule
         Those of ``hits``.
     """
@@ -138,12 +158,14 @@ def plan_visits(
         self_applied=matrix.column("self_applied") >= 1,
         is_settled=is_settled(matrix, tiers),
         is_resting=is_resting,
+        comes_back=comes_back,
         unit=unit,
         ranking=ranking,
         fallback_ranking=fallback_ranking,
         capacity=capacity,
         model_share=model_share,
         audit_share=audit_share,
+        lottery_share=lottery_share,
         strata=audit_strata(townships, ranking if ranking is not None else fallback_ranking),
         rng_seed=rng_seed,
         stable_key=matrix.index["household_id"].to_numpy(),
@@ -164,9 +186,11 @@ def rank_for_visits(
     strata: ArrayLike | None = None,
     model_share: float = MODEL_SHARE,
     audit_share: float = AUDIT_SHARE,
+    lottery_share: float = 0.0,
     rng_seed: int = 0,
     is_settled: Mask | None = None,
     is_resting: Mask | None = None,
+    comes_back: Mask | None = None,
     unit: NDArray[np.int64] | None = None,
     fallback_ranking: Array | None = None,
 ) -> VisitSelection:
@@ -194,13 +218,17 @@ def rank_for_visits(
         Groups the audit sample is spread over in proportion; see :func:`audit_strata`.
     model_share, audit_share : float
         Parts of capacity set aside before 黄 is filled; an audit share above 0 is at least one visit.
+    lottery_share : float
+        Part of capacity that is drawn at the edge of the rows no rule names; 0 for no lottery.
     rng_seed : int
-        Of the audit sample.
+        Of the audit sample and the lottery.
     is_settled : ndarray of bool, shape (n,), optional
         Standing hits that were confirmed within the visit interval and have measures in place: listed,
         without using capacity.
     is_resting : ndarray of bool, shape (n,), optional
         Visited so lately that another visit can wait.
+    comes_back : ndarray of bool, shape (n,), optional
+        The last visit met nobody: chosen before other rows of 黄, or of those no rule names.
     unit : ndarray of int64, shape (n,), optional
         Position in ``capacity`` of the unit that visits the row, such as its township or team.
     fallback_ranking : ndarray of float64, shape (n,), optional
@@ -218,8 +246,9 @@ def rank_for_visits(
     Notes
     -----
     Each unit's capacity goes, in this order, to: all its 红, 橙 and self-applications, even beyond it; its
-    audit sample, which stands even then; the model's share, to the highest ranked rows no rule names; 黄, in
-    the order below; further model alerts; and, with a fallback ranking only, further routine visits. So the
+    audit sample, which stands even then; the model's share, to rows no rule names, first those that come
+    back, then the highest ranked; 黄, first those that come back, then in the order below; further model
+    alerts; and, with a fallback ranking only, further routine visits. So the
     rows that use capacity number at most ``max(capacity, red + orange + applications + audit)``. What does
     not fit of 黄 waits. A resting row is passed over: 黄 waits, 橙 stays listed without using capacity; 红
     and who applied do not rest.
@@ -234,126 +263,79 @@ def rank_for_visits(
     too, without replacement, systematically from the pool sorted by stratum in random order within it: each
     row of the pool has the same probability, size over pool, and each stratum its share to within one visit.
     A drawn row keeps its tier.
+
+    With a lottery, a unit's last visits that a row no rule names holds by its place alone, as many as the
+    share says, are drawn among these rows and as many behind them, each with the same probability. It comes
+    after all rule hits, applications and rows that come back have their visits, and takes none of them.
     """
     visits = np.atleast_1d(np.asarray(capacity, dtype=np.int64))
-    _check_shares(visits, model_share, audit_share)
+    shares = Shares(model_share, audit_share, lottery_share)
+    _check_shares(visits, shares)
     none = np.zeros(len(tiers), dtype=bool)
     is_named = tiers <= YELLOW
     rests = none if is_resting is None else is_resting & ~self_applied & (tiers != RED)
-    rows = _Rows(
+    rows = OrderedRows(
         tiers=np.where(is_named, tiers, ROUTINE).astype(np.int8),
         has_rule_hit=has_rule_hit & is_named,
         self_applied=self_applied & is_named,
         is_settled=(is_named & (none if is_settled is None else is_settled)) | (rests & (tiers == ORANGE)),
-        keys=_sort_keys(severity, days_left, is_new_hit, ranking, fallback_ranking, stable_key),
+        keys=sort_keys(severity, days_left, is_new_hit, ranking, fallback_ranking, stable_key),
     )
     units = np.zeros(len(tiers), dtype=np.int64) if unit is None else unit
-    is_certain = (rows.tiers <= ORANGE) | rows.is_settled | rows.self_applied
-    shared = share_out(
-        rows.sorted(np.arange(len(tiers))),
-        units,
-        visits,
+    candidates = Candidates(
         tiers=rows.tiers,
-        is_certain=is_certain,
+        is_certain=(rows.tiers <= ORANGE) | rows.is_settled | rows.self_applied,
         uses_a_visit=~rows.is_settled,
         is_resting=rests,
+        comes_back=none if comes_back is None else comes_back,
         is_alert=none if ranking is None else ~np.isnan(ranking),
         is_fill=none if fallback_ranking is None else ~np.isnan(fallback_ranking),
-        model_share=model_share,
-        audit_share=audit_share,
     )
+    in_order = rows.sorted(np.arange(len(tiers)))
+    shared = share_out(in_order, units, visits, candidates, shares, rows.keys[-1], rng_seed)
     chosen = np.where(shared.is_model_alert, BLUE, rows.tiers).astype(np.int8)
     audit = draw_audits(shared, units, strata, rows.keys[-1], rng_seed)
-    final = _Rows(chosen, rows.has_rule_hit, rows.self_applied, rows.is_settled, rows.keys)
-    return _selection(final, shared.is_listed | audit.is_drawn, audit.probability, rests, audit.units)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What the order of rows is made of; ``keys`` come weightiest first, for 红 and for the others."""
-
-    tiers: NDArray[np.int8]
-    has_rule_hit: Mask
-    self_applied: Mask
-    is_settled: Mask
-    keys: tuple[Array, ...]
-
-    def sorted(self, rows: Positions) -> Positions:
-        """Return ``rows`` in the order to visit."""
-        is_mere_application = ~self.has_rule_hit & (self.tiers == YELLOW)
-        is_new, days, red_severity, *others = self.keys
-        is_red = self.tiers == RED
-        keys = (
-            self.tiers,
-            is_mere_application,
-            self.is_settled,
-            np.where(is_red, is_new, 0),
-            np.where(is_red, days, 0),
-            np.where(is_red, red_severity, 0),
-            *others,
-        )
-        return rows[np.lexsort([key[rows] for key in reversed(keys)])]
-
-
-def _sort_keys(
-    severity: Array,
-    days_left: Array,
-    is_new_hit: Mask,
-    ranking: Array | None,
-    fallback_ranking: Array | None,
-    stable_key: ArrayLike,
-) -> tuple[Array, ...]:
-    graver_first = -np.nan_to_num(severity, nan=0.0)
-    _, stable = np.unique(np.asarray(stable_key), return_inverse=True)
-    return (
-        (~is_new_hit).astype(np.float64),
-        np.where(np.isnan(days_left), np.inf, days_left),
-        graver_first,
-        _descending(ranking, len(severity)),
-        graver_first,
-        _descending(fallback_ranking, len(severity)),
-        stable.astype(np.float64),
-    )
-
-
-def _descending(ranking: Array | None, n_rows: int) -> Array:
-    """Return a key that puts the highest first and what is not known last."""
-    if ranking is None:
-        return np.zeros(n_rows)
-    return np.where(np.isnan(ranking), np.inf, -ranking)
+    final = OrderedRows(chosen, rows.has_rule_hit, rows.self_applied, rows.is_settled, rows.keys)
+    return _selection(final, shared, audit, rests, units)
 
 
 def _selection(
-    rows: _Rows, is_listed: Mask, probability: Array, is_resting: Mask, units: tuple[UnitVisits, ...]
+    rows: OrderedRows, shared: SharedVisits, audit: AuditSample, is_resting: Mask, unit: Positions
 ) -> VisitSelection:
+    is_listed = shared.is_listed | audit.is_drawn
     order = rows.sorted(np.flatnonzero(is_listed))
     waiting = rows.sorted(np.flatnonzero(~is_listed & (rows.tiers == YELLOW)))
     tiers = rows.tiers[order]
     names = ("red", "orange", "yellow", "blue", "routine")
     counts = {name: int((tiers == tier).sum()) for tier, name in enumerate(names)}
     counts |= {
-        "capacity": sum(unit.capacity for unit in units),
-        "audit": sum(unit.audit for unit in units),
-        "audit_pool": sum(unit.audit_pool for unit in units),
+        "capacity": sum(each.capacity for each in audit.units),
+        "audit": sum(each.audit for each in audit.units),
+        "audit_pool": sum(each.audit_pool for each in audit.units),
         "applied": int((rows.self_applied[order] & (tiers == YELLOW)).sum()),
         "settled": int(rows.is_settled[order].sum()),
         "waiting": len(waiting),
         "rested": int(is_resting[waiting].sum()),
-        "excess": sum(unit.excess for unit in units),
+        "excess": sum(each.excess for each in audit.units),
     }
+    lottery = rows.sorted(np.flatnonzero(~np.isnan(shared.lottery_probability)))
+    by_lot = shared.lottery_probability[lottery]
+    by_audit = np.array([each.audit / max(each.audit_pool, 1) for each in audit.units])[unit[lottery]]
     return VisitSelection(
         order=order,
         tiers=tiers,
         basis=tuple(_basis(rows, int(row)) for row in order),
-        is_audit=~np.isnan(probability[order]),
-        inclusion_probability=probability[order],
+        is_audit=audit.is_drawn[order],
+        inclusion_probability=audit.probability[order],
         waiting=waiting,
         counts=counts,
-        units=units,
+        units=audit.units,
+        lottery=lottery,
+        lottery_probability=by_lot + (1 - by_lot) * by_audit,
     )
 
 
-def _basis(rows: _Rows, row: int) -> tuple[Basis, ...]:
+def _basis(rows: OrderedRows, row: int) -> tuple[Basis, ...]:
     if rows.tiers[row] == BLUE:
         return (Basis.MODEL,)
     if rows.tiers[row] == ROUTINE:
@@ -362,13 +344,13 @@ def _basis(rows: _Rows, row: int) -> tuple[Basis, ...]:
     return tuple(basis for holds, basis in reasons if holds)
 
 
-def _check_shares(visits: NDArray[np.int64], model_share: float, audit_share: float) -> None:
-    if (visits < 0).any() or not 0 <= model_share <= 1 or not 0 <= audit_share <= 1:
+def _check_shares(visits: NDArray[np.int64], shares: Shares) -> None:
+    if (visits < 0).any() or not all(0 <= share <= 1 for share in astuple(shares)):
         raise ConfigurationError(
             "RR333",
             "capacity of visits",
-            f"capacity from {visits.min()}, model_share {model_share}, audit_share {audit_share}",
+            f"capacity from {visits.min()}, {shares}",
             "0 or more visits, and shares between 0 and 1",
             "Correct the call or relapse.toml",
-            zh="走访容量不能为负，模型份额和抽样份额须在0到1之间。",
+            zh="走访容量不能为负，模型、抽样和抽签份额须在0到1之间。",
         )

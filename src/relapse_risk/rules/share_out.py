@@ -16,6 +16,49 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Parts of a unit's visits that are set aside, each between 0 and 1.
+
+    Attributes
+    ----------
+    model, audit : float
+        For rows no rule names, and for the random audit sample.
+    lottery : float
+        Visits at the edge of those without a rule hit whose holders are drawn; 0 for no lottery.
+    """
+
+    model: float
+    audit: float
+    lottery: float = 0.0
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What sharing out looks at, of every row; arrays of shape ``(n,)``.
+
+    Attributes
+    ----------
+    tiers : ndarray of int8
+    is_certain, uses_a_visit : ndarray of bool
+        Listed whatever the capacity; takes a visit from it where listed.
+    is_resting : ndarray of bool
+        Passed over unless certain.
+    comes_back : ndarray of bool
+        Nobody was met at its last visit: goes before others of its kind.
+    is_alert, is_fill : ndarray of bool
+        May be listed for the model; may fill spare visits as a routine one.
+    """
+
+    tiers: NDArray[np.int8]
+    is_certain: Mask
+    uses_a_visit: Mask
+    is_resting: Mask
+    comes_back: Mask
+    is_alert: Mask
+    is_fill: Mask
+
+
+@dataclass(frozen=True)
 class UnitVisits:
     """The visits of one unit of capacity, such as a county, a township, a village or a team.
 
@@ -45,12 +88,15 @@ class SharedVisits:
     Attributes
     ----------
     is_listed, is_model_alert : ndarray of bool, shape (n,)
+    lottery_probability : ndarray of float64, shape (n,)
+        With which a row at the edge was drawn; NaN for rows that took no part.
     used, audit, capacity : ndarray of int64, shape (n_units,)
         Visits used so far, kept for the audit sample, and there in all.
     """
 
     is_listed: Mask
     is_model_alert: Mask
+    lottery_probability: Array
     used: Positions
     audit: Positions
     capacity: Positions
@@ -77,15 +123,10 @@ def share_out(
     in_order: Positions,
     unit: Positions,
     capacity: Positions,
-    *,
-    tiers: NDArray[np.int8],
-    is_certain: Mask,
-    uses_a_visit: Mask,
-    is_resting: Mask,
-    is_alert: Mask,
-    is_fill: Mask,
-    model_share: float,
-    audit_share: float,
+    rows: Candidates,
+    shares: Shares,
+    stable_key: Array,
+    seed: int,
 ) -> SharedVisits:
     """Return which rows are listed, unit by unit.
 
@@ -96,36 +137,32 @@ def share_out(
     unit : ndarray of int64, shape (n,)
         Position of each row's unit in ``capacity``.
     capacity : ndarray of int64, shape (n_units,)
-    tiers : ndarray of int8, shape (n,)
-    is_certain, uses_a_visit : ndarray of bool, shape (n,)
-        Listed whatever the capacity; takes a visit from it where listed.
-    is_resting : ndarray of bool, shape (n,)
-        Passed over unless certain.
-    is_alert, is_fill : ndarray of bool, shape (n,)
-        May be listed for the model; may fill spare visits as a routine one.
-    model_share, audit_share : float
+    rows : Candidates
+    shares : Shares
+    stable_key : ndarray of float64, shape (n,)
+        Unique; the lottery does not depend on the order of the rows.
+    seed : int
+        Of the lottery; each unit draws from a seed of its own made from it.
     """
-    is_listed, is_model_alert = is_certain.copy(), np.zeros(len(unit), dtype=bool)
+    is_listed, is_model_alert = rows.is_certain.copy(), np.zeros(len(unit), dtype=bool)
+    lottery = np.full(len(unit), np.nan)
     n_units = len(capacity)
-    used = np.bincount(unit[is_certain & uses_a_visit], minlength=n_units)
+    used = np.bincount(unit[rows.is_certain & rows.uses_a_visit], minlength=n_units)
     audit = np.zeros(n_units, dtype=np.int64)
-    for place, of_unit in enumerate(_by_unit(in_order[~is_certain[in_order]], unit, n_units)):
+    for place, of_unit in enumerate(_by_unit(in_order[~rows.is_certain[in_order]], unit, n_units)):
         visits = int(capacity[place])
-        audit[place] = min(_audit_visits(visits, audit_share), len(of_unit))
+        audit[place] = min(_audit_visits(visits, shares.audit), len(of_unit))
         room = max(visits - int(used[place] + audit[place]), 0)
-        awake = of_unit[~is_resting[of_unit]]
-        is_yellow = tiers[awake] == YELLOW
-        yellow, free = awake[is_yellow], awake[~is_yellow]
-        alerts = free[is_alert[free]]
-        n_reserved = min(_share_of(visits, model_share), room, len(alerts))
-        yellow = yellow[: room - n_reserved]
-        alerts = alerts[: room - len(yellow)]
-        is_model_alert[alerts] = True
-        spare = free[is_fill[free] & ~is_model_alert[free]][: room - len(yellow) - len(alerts)]
-        for rows in (yellow, alerts, spare):
-            is_listed[rows] = True
-            used[place] += len(rows)
-    return SharedVisits(is_listed, is_model_alert, used, audit, capacity)
+        found = _fill(of_unit[~rows.is_resting[of_unit]], room, _share_of(visits, shares.model), rows)
+        edge = _edge(found, _share_of(visits, shares.lottery))
+        drawn = _draw(edge, stable_key, (seed, place, 1))
+        lottery[edge.rows] = edge.probability
+        is_listed[found.certain] = True
+        is_listed[edge.rows] = False
+        is_listed[drawn] = True
+        is_model_alert[found.alerts] = True
+        used[place] += len(found.certain)
+    return SharedVisits(is_listed, is_model_alert & is_listed, lottery, used, audit, capacity)
 
 
 def draw_audits(
@@ -153,6 +190,82 @@ def draw_audits(
         used = int(shared.used[place]) + size
         units.append(UnitVisits(int(shared.capacity[place]), used, size, len(pool)))
     return AuditSample(~np.isnan(probability), probability, tuple(units))
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """The rows of one unit that are chosen without a lottery, and who stands behind the last of them.
+
+    Attributes
+    ----------
+    certain : ndarray of int64
+        All that are chosen.
+    alerts : ndarray of int64
+        Those of them, and of the ones behind, that are listed for the model.
+    last, next_in_line : ndarray of int64
+        Rows no rule names: the chosen ones that hold a visit by their place alone, and those not chosen.
+    """
+
+    certain: Positions
+    alerts: Positions
+    last: Positions
+    next_in_line: Positions
+
+
+def _fill(awake: Positions, room: int, reserved: int, rows: Candidates) -> _Filled:
+    """Choose among the rows of one unit, which stand in the order to visit."""
+    is_yellow = rows.tiers[awake] == YELLOW
+    yellow, free = awake[is_yellow], awake[~is_yellow]
+    yellow = yellow[np.argsort(~rows.comes_back[yellow], kind="stable")]
+    came_back = rows.comes_back[free]
+    back, alerts = free[came_back], free[rows.is_alert[free] & ~came_back]
+    reserved = min(reserved, room, len(alerts) + len(back))
+    n_yellow_back = min(int(rows.comes_back[yellow].sum()), room - reserved)
+    back = back[: room - n_yellow_back]
+    yellow = yellow[: room - max(reserved, len(back))]
+    n_alerts = min(room - len(yellow) - len(back), len(alerts))
+    spare = free[rows.is_fill[free] & ~rows.is_alert[free] & ~came_back]
+    n_spare = min(room - len(yellow) - len(back) - n_alerts, len(spare))
+    # A row that comes back is listed for the model where the model would have listed it anyway.
+    ranked = free[rows.is_alert[free]][: n_alerts + len(back)]
+    line, n = (alerts, n_alerts) if len(alerts) else (spare, n_spare)
+    return _Filled(
+        certain=np.concatenate([yellow, back, alerts[:n_alerts], spare[:n_spare]]),
+        alerts=np.concatenate([ranked[np.isin(ranked, back)], alerts]),
+        last=line[:n],
+        next_in_line=line[n:],
+    )
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """The rows of one unit around the cut-off, in any order, and how many of them are drawn."""
+
+    rows: Positions
+    n_drawn: int
+
+    @property
+    def probability(self) -> float:
+        """With which each of the rows is drawn."""
+        return self.n_drawn / max(len(self.rows), 1)
+
+
+def _edge(found: _Filled, visits: int) -> _Edge:
+    """Return the last ``visits`` that are held by place alone, and as many rows behind them."""
+    n = min(visits, len(found.last))
+    behind = found.next_in_line[:n]
+    if n == 0 or len(behind) == 0:
+        return _Edge(found.last[:0], 0)
+    return _Edge(np.concatenate([found.last[-n:], behind]), n)
+
+
+def _draw(edge: _Edge, stable_key: Array, seed: tuple[int, ...]) -> Positions:
+    """Draw rows of an edge, each with the same probability, without repetition."""
+    if edge.n_drawn == 0:
+        return edge.rows
+    in_order = edge.rows[np.argsort(stable_key[edge.rows], kind="stable")]
+    drawn: Positions = np.random.default_rng(seed).choice(in_order, edge.n_drawn, replace=False)
+    return drawn
 
 
 def _by_unit(rows: Positions, unit: Positions, n_units: int) -> list[Positions]:
