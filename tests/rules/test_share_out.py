@@ -17,7 +17,7 @@ def _whole(visits: int, share: float) -> int:
 
 
 @given(cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_who_was_not_met_comes_back_unless_no_visit_is_left(case: Case) -> None:
     """And the shares hold: what no rule names takes no more than its own, and those that come back."""
     result = case.rank()
@@ -36,12 +36,11 @@ def test_who_was_not_met_comes_back_unless_no_visit_is_left(case: Case) -> None:
         n_chosen = int((within & is_chosen & ~case.is_certain).sum())
         if (within & back & ~is_chosen).any():
             assert n_chosen == room, "a row does not come back while visits are free"
-        n_free = int((within & is_free & is_chosen).sum())
         own = min(_whole(found.capacity, case.options["model_share"]), room)
-        assert n_free >= min(own, int((within & (ranked | (is_free & back))).sum()))
-        yellow_waits = within & (case.arrays["tiers"] == YELLOW) & ~case.rests & ~is_chosen
-        if (yellow_waits & ~case.is_certain).any():
-            assert n_free <= max(own, int((within & is_free & back).sum()))
+        assert int((within & ranked & is_chosen).sum()) >= min(own, int((within & ranked).sum()))
+        yellow = within & (case.arrays["tiers"] == YELLOW) & ~case.rests & ~case.is_certain
+        if (yellow & ~is_chosen).any():
+            assert int((within & is_free & ~back & is_chosen).sum()) <= own
 
 
 def _values(case: Case, name: str) -> np.ndarray:
@@ -53,17 +52,15 @@ def _audit(visits: int, share: float) -> int:
     return max(_whole(visits, share), 1) if visits and share else 0
 
 
-def test_a_household_that_was_not_met_is_chosen_before_better_ranked_ones_and_stands_at_its_own_place() -> (
-    None
-):
+def test_a_household_that_was_not_met_goes_before_yellow_but_not_before_the_models_share() -> None:
     back = np.array([False, False, True, False, False, True])
     result = rank(
         [YELLOW] * 3 + [ROUTINE] * 3, comes_back=back, ranking=np.array([3.0, 2, 1, 3, 2, 1]), capacity=3
     )
-    assert result.order.tolist() == [0, 2, 5]
-    assert result.tiers.tolist() == [YELLOW, YELLOW, ROUTINE]
+    assert result.order.tolist() == [2, 3, 5]
+    assert result.tiers.tolist() == [YELLOW, BLUE, ROUTINE]
     assert result.basis[-1] == (Basis.ROUTINE,)
-    assert result.waiting.tolist() == [1]
+    assert result.waiting.tolist() == [0, 1]
 
 
 def test_who_comes_back_and_is_an_alert_of_its_own_rank_is_listed_as_one() -> None:
@@ -74,7 +71,7 @@ def test_who_comes_back_and_is_an_alert_of_its_own_rank_is_listed_as_one() -> No
 
 
 @given(cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_lottery_never_touches_a_rule_hit_an_application_or_who_comes_back(case: Case) -> None:
     """The same rows with a tier of their own, in the same order, and as many visits, with and without it."""
     plain, drawn = (case.rank(audit_share=0.0, lottery_share=share) for share in (0.0, 0.3))
@@ -100,7 +97,7 @@ def test_a_lottery_never_touches_a_rule_hit_an_application_or_who_comes_back(cas
 
 
 @given(cases())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_order_of_the_input_does_not_move_the_lottery(case: Case) -> None:
     back = np.arange(len(case.rests))[::-1]
     arrays = {name: values[back] for name, values in case.arrays.items()}

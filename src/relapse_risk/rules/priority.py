@@ -228,7 +228,7 @@ def rank_for_visits(
     is_resting : ndarray of bool, shape (n,), optional
         Visited so lately that another visit can wait.
     comes_back : ndarray of bool, shape (n,), optional
-        The last visit met nobody: chosen before other rows of 黄, or of those no rule names.
+        The last visit met nobody: chosen before 黄, whatever names the row.
     unit : ndarray of int64, shape (n,), optional
         Position in ``capacity`` of the unit that visits the row, such as its township or team.
     fallback_ranking : ndarray of float64, shape (n,), optional
@@ -246,9 +246,9 @@ def rank_for_visits(
     Notes
     -----
     Each unit's capacity goes, in this order, to: all its 红, 橙 and self-applications, even beyond it; its
-    audit sample, which stands even then; the model's share, to rows no rule names, first those that come
-    back, then the highest ranked; 黄, first those that come back, then in the order below; further model
-    alerts; and, with a fallback ranking only, further routine visits. So the
+    audit sample, which stands even then; the model's share, to the highest ranked rows no rule names; rows
+    that come back; 黄, in the order below; further model alerts; and, with a fallback ranking only, further
+    routine visits. So the
     rows that use capacity number at most ``max(capacity, red + orange + applications + audit)``. What does
     not fit of 黄 waits. A resting row is passed over: 黄 waits, 橙 stays listed without using capacity; 红
     and who applied do not rest.

@@ -44,7 +44,7 @@ class Candidates:
     is_resting : ndarray of bool
         Passed over unless certain.
     comes_back : ndarray of bool
-        Nobody was met at its last visit: goes before others of its kind.
+        Nobody was met at its last visit: chosen before 黄.
     is_alert, is_fill : ndarray of bool
         May be listed for the model; may fill spare visits as a routine one.
     """
@@ -214,27 +214,29 @@ class _Filled:
 
 def _fill(awake: Positions, room: int, reserved: int, rows: Candidates) -> _Filled:
     """Choose among the rows of one unit, which stand in the order to visit."""
-    is_yellow = rows.tiers[awake] == YELLOW
-    yellow, free = awake[is_yellow], awake[~is_yellow]
-    yellow = yellow[np.argsort(~rows.comes_back[yellow], kind="stable")]
-    came_back = rows.comes_back[free]
-    back, alerts = free[came_back], free[rows.is_alert[free] & ~came_back]
-    reserved = min(reserved, room, len(alerts) + len(back))
-    n_yellow_back = min(int(rows.comes_back[yellow].sum()), room - reserved)
-    back = back[: room - n_yellow_back]
-    yellow = yellow[: room - max(reserved, len(back))]
-    n_alerts = min(room - len(yellow) - len(back), len(alerts))
-    spare = free[rows.is_fill[free] & ~rows.is_alert[free] & ~came_back]
-    n_spare = min(room - len(yellow) - len(back) - n_alerts, len(spare))
+    free = awake[rows.tiers[awake] != YELLOW]
+    ranked = free[rows.is_alert[free]]
+    kept = ranked[: min(reserved, room)]
+    back = _without(awake[rows.comes_back[awake]], kept)[: room - len(kept)]
+    yellow = _without(awake[rows.tiers[awake] == YELLOW], back)[: room - len(kept) - len(back)]
+    left = room - len(kept) - len(back) - len(yellow)
+    alerts = _without(ranked, np.concatenate([kept, back]))[:left]
+    spare = free[rows.is_fill[free] & ~rows.is_alert[free]]
+    spare = _without(spare, back)[: left - len(alerts)]
+    certain = np.concatenate([kept, back, yellow, alerts, spare])
+    # The edge lies where rows are chosen by their place alone; who comes back has no part in it.
+    line = ranked if len(ranked) else free[rows.is_fill[free]]
+    line = line[~rows.comes_back[line]]
+    n = int(np.isin(line, certain).sum())
     # A row that comes back is listed for the model where the model would have listed it anyway.
-    ranked = free[rows.is_alert[free]][: n_alerts + len(back)]
-    line, n = (alerts, n_alerts) if len(alerts) else (spare, n_spare)
+    n_ranked = int(np.isin(ranked, certain).sum())
     return _Filled(
-        certain=np.concatenate([yellow, back, alerts[:n_alerts], spare[:n_spare]]),
-        alerts=np.concatenate([ranked[np.isin(ranked, back)], alerts]),
-        last=line[:n],
-        next_in_line=line[n:],
+        certain, np.union1d(ranked[:n_ranked], line if len(ranked) else line[:0]), line[:n], line[n:]
     )
+
+
+def _without(rows: Positions, others: Positions) -> Positions:
+    return rows[~np.isin(rows, others)]
 
 
 @dataclass(frozen=True)
