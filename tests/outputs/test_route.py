@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relapse_risk.outputs.route import route_of
 
 
 @given(st.lists(st.tuples(st.sampled_from("TU"), st.sampled_from("abcd"), st.integers(0, 4)), max_size=30))
+@settings(max_examples=60, deadline=None)
 def test_villages_are_visited_once_and_no_urgent_one_after_a_lesser(rows: list[tuple[str, str, int]]) -> None:
     rows = sorted(rows, key=lambda row: row[2])
     unit, village = (pl.Series([row[i] for row in rows], dtype=pl.String) for i in (0, 1))
