@@ -25,6 +25,7 @@ from relapse_risk.windows import add_months
 EXPERIMENT = """
 name = "searched"
 [model]
+kind = "hazard"
 n_estimators = 30
 num_leaves = 7
 [search]
@@ -104,6 +105,9 @@ def test_a_search_of_what_is_no_setting_is_refused() -> None:
     plain = {"name": "x", "search": {"space": {"seed": {"choices": [1, 2]}}}}
     with pytest.raises(ValidationError, match="no setting to search called seed"):
         Experiment.model_validate(plain)
+    aside = {"name": "x", "search": {"space": {"kind": {"choices": ["logistic", "scorecard"]}}}}
+    with pytest.raises(ValidationError, match=r"leaves out model\.kind = blend"):
+        Experiment.model_validate(aside)
     for wrong in ({"low": 2, "high": 1}, {}, {"low": 1, "high": 2, "choices": [1]}):
         with pytest.raises(ValidationError, match="low < high, or choices"):
             Experiment.model_validate({"name": "x", "search": {"space": {"num_leaves": wrong}}})

@@ -12,7 +12,7 @@ from relapse_risk.search_space import SearchConfig
 from relapse_risk.toml_file import Strict
 from relapse_risk.vocabulary import HouseholdType, Language
 
-_NEVER_SEARCHED = {"intervals_months", "seed"}
+_NEVER_SEARCHED = {"intervals_months", "stopping_months", "seed"}
 Outcome = Literal["income", "status", "schooling", "medical_insurance", "housing", "water"]
 
 
@@ -69,11 +69,16 @@ class ModelConfig(Strict):
         points.
     intervals_months : tuple of int
         Ends of the hazard's intervals; the last is the horizon.
+    n_estimators : int
+        Most trees; fewer where more do not help on a later window inside the training origins.
+    stopping_months : int
+        Length of that window; 0 always grows ``n_estimators`` trees.
     """
 
-    kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard"] = "hazard"
+    kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard"] = "blend"
     intervals_months: tuple[int, ...] = (3, 6, 12)
     n_estimators: int = Field(default=150, ge=1)
+    stopping_months: int = Field(default=6, ge=0)
     learning_rate: float = Field(default=0.05, gt=0)
     num_leaves: int = Field(default=15, ge=2)
     max_depth: int = Field(default=8, ge=1)
@@ -101,17 +106,17 @@ class CalibrationConfig(Strict):
     Attributes
     ----------
     method : {"auto", "none", "level", "sigmoid", "beta", "isotonic"}
-        ``auto`` takes the one that fits villages held out of the window best; ``level`` moves the
-        intercept alone.
+        ``auto`` takes the one that fits villages held out of the window best, ``sigmoid`` where the window
+        has too few events to choose by; ``level`` moves the intercept alone.
     window_months : int
         Origins in the last so many months before the newest mature one are kept for it; 0 for none.
     is_refitted : bool
         Fit the model once more on all mature origins after the calibration was learnt; said on the card.
     """
 
-    method: Literal["auto", "none", "level", "sigmoid", "beta", "isotonic"] = "sigmoid"
+    method: Literal["auto", "none", "level", "sigmoid", "beta", "isotonic"] = "auto"
     window_months: int = Field(default=3, ge=0)
-    is_refitted: bool = False
+    is_refitted: bool = True
 
 
 class OriginConfig(Strict):
@@ -186,6 +191,13 @@ class Experiment(Strict):
         unknown = sorted(self.search.space.keys() - (ModelConfig.model_fields.keys() - _NEVER_SEARCHED))
         if unknown:
             raise ValueError(f"the model has no setting to search called {', '.join(unknown)}")
+        for name, space in self.search.space.items():
+            own = getattr(self.model, name)
+            if not space.holds(own):
+                raise ValueError(
+                    f"search.space.{name} leaves out model.{name} = {own}: a search tries the experiment's "
+                    "own settings first"
+                )
         return self
 
 

@@ -33,6 +33,12 @@ class SearchRange(Strict):
             raise ValueError("either low < high, or choices")
         return self
 
+    def holds(self, value: bool | int | float | str) -> bool:
+        """Return whether a setting may have this value."""
+        if self.low is None or self.high is None:
+            return value in self.choices
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
 
 class SearchConfig(Strict):
     """Search of the model's settings inside the training origins; none where ``space`` is empty.

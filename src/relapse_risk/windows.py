@@ -7,6 +7,7 @@ it (``recorded_on``), and the last knowable day of a calculation (``as_of_date``
 from __future__ import annotations
 
 import calendar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -88,6 +89,24 @@ def origins_between(first: date, last: date, every_months: int) -> tuple[date, .
     return tuple(origins)
 
 
+def later_window(
+    origins: Sequence[date], horizon_months: int, window_months: int
+) -> tuple[tuple[date, ...], tuple[date, ...]]:
+    """Return the origins whose label windows end before a later window begins, and those of the window.
+
+    Parameters
+    ----------
+    origins : sequence of date
+        Rising, at least one.
+    horizon_months : int
+    window_months : int
+        The window holds the origins of the last so many months, the newest included.
+    """
+    start = add_months(origins[-1], -window_months)
+    window = tuple(o for o in origins if o > start)
+    return tuple(o for o in origins if add_months(o, horizon_months) <= window[0]), window
+
+
 def split_origins(
     candidates: tuple[date, ...],
     test_origins: tuple[date, ...],
@@ -138,9 +157,7 @@ def split_origins(
     calibration: tuple[date, ...] = ()
     fit = usable
     if calibration_months and usable:
-        start = add_months(usable[-1], -calibration_months)
-        calibration = tuple(o for o in usable if o > start)
-        fit = tuple(o for o in usable if add_months(o, horizon_months) <= calibration[0])
+        fit, calibration = later_window(usable, horizon_months, calibration_months)
     if not fit:
         raise ConfigurationError(
             "RR202",

@@ -114,8 +114,8 @@ def training_data() -> tuple[FeatureMatrix, Labels]:
 def experiment() -> Experiment:
     return Experiment(
         name="small",
-        model=ModelConfig(n_estimators=20, num_leaves=7, min_child_samples=30, seed=5),
-        calibration=CalibrationConfig(window_months=12),
+        model=ModelConfig(kind="hazard", n_estimators=20, num_leaves=7, min_child_samples=30, seed=5),
+        calibration=CalibrationConfig(method="sigmoid", window_months=12, is_refitted=False),
     )
 
 

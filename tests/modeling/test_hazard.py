@@ -129,3 +129,47 @@ def test_yearly_reports_give_the_twelve_month_risk_that_finer_ones_give(kind: ty
     assert np.abs(coarse[:, 2] - fine[:, 2]).mean() < 0.02
     # Spread evenly, the risk lies in all intervals.
     assert (coarse[:, 0] > 0.1 * coarse[:, 2]).all()
+
+
+def test_no_more_trees_are_counted_than_help_on_later_rows(hazard_data) -> None:
+    early, late = np.arange(0, 6_000), np.arange(6_000, 12_000)
+
+    def rows(positions):
+        return (
+            hazard_data.values[positions],
+            hazard_data.event_month[positions],
+            hazard_data.observed_months[positions],
+            None,
+        )
+
+    grown = HazardClassifier(n_estimators=400, learning_rate=0.2, min_child_samples=20)
+    found = grown.trees_that_help(*rows(early), later=rows(late))
+    assert 1 <= found < 200
+    assert grown.trees_that_help(*rows(early), later=rows(late)) == found
+    test = np.arange(12_000, 20_000)
+    y = np.column_stack([hazard_data.event_month, hazard_data.observed_months])[test]
+
+    def likelihood(n_estimators: int) -> float:
+        model = HazardClassifier(n_estimators=n_estimators, learning_rate=0.2, min_child_samples=20)
+        return model.fit(*rows(early)[:3]).score(hazard_data.values[test], y)
+
+    assert likelihood(found) > likelihood(400)
+
+
+def test_a_row_that_stands_for_three_counts_as_three(hazard_data) -> None:
+    n = 4_000
+    values, event, observed = (
+        hazard_data.values[:n],
+        hazard_data.event_month[:n],
+        hazard_data.observed_months[:n],
+    )
+    times = np.where(np.isnan(event), 3.0, 1.0)
+    rows = np.repeat(np.arange(n), times.astype(int))
+    settings = {"n_estimators": 20, "min_child_samples": 1, "subsample": 1.0, "colsample_bytree": 1.0}
+    weighted = HazardClassifier(**settings).fit(values, event, observed, times)
+    repeated = HazardClassifier(**settings).fit(values[rows], event[rows], observed[rows])
+    plain = HazardClassifier(**settings).fit(values, event, observed)
+    truth = repeated.predict_risk(values)
+    apart = np.abs(weighted.predict_risk(values) - truth).mean()
+    # Values are put in bins by rows, whatever they stand for.
+    assert apart < 0.1 * np.abs(plain.predict_risk(values) - truth).mean()

@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
+from tests.modeling.conftest import draw_hazard_data, make_matrix
 
 from relapse_risk.config import CalibrationConfig, FeatureConfig
 from relapse_risk.errors import ContractError, ModelError
@@ -176,3 +177,24 @@ def test_unverified_parameters_and_assumed_dates_are_kept_for_the_card(training_
     )
     assert trained.metadata["unverified_parameters"] == ["line"]
     assert trained.metadata["provenance"] == {"assumed": {"observation": 12}, "data_sha256": None}
+
+
+def test_trees_are_counted_on_the_last_fit_origins_and_grown_on_all(experiment) -> None:
+    origins = (date(2019, 6, 30), date(2019, 12, 31), date(2021, 6, 30))
+    matrix, labels = make_matrix(draw_hazard_data(9_000, 4), (*origins, CALIBRATION))
+    split = OriginSplit(origins, (CALIBRATION,), (TEST,), TEST)
+    model = experiment.model.model_copy(update={"n_estimators": 150, "learning_rate": 0.2})
+    given = experiment.model_copy(update={"model": model})
+    trained = train_model(matrix, labels, split, given)
+    note = trained.metadata["early_stopping"]
+    assert note["judged_on"] == ["2021-06-30"]
+    assert 1 <= note["trees"] < note["most"] == 150
+    assert trained.estimator.n_estimators == note["trees"]
+    assert trained.metadata["rows"]["fit"]["rows"] == int((matrix.index["as_of_date"] < CALIBRATION).sum())
+    fixed = given.model_copy(update={"model": model.model_copy(update={"stopping_months": 0})})
+    assert train_model(matrix, labels, split, fixed).metadata["early_stopping"] is None
+
+
+def test_without_an_earlier_origin_all_trees_are_grown(model, experiment) -> None:
+    assert model.metadata["early_stopping"] is None
+    assert model.estimator.n_estimators == experiment.model.n_estimators

@@ -47,9 +47,15 @@ class LogisticHazard(BaseEstimator):  # type: ignore[misc]
         self.categorical_features = categorical_features
         self.c = c
 
-    def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array,
+        sample_weight: Array | None = None,
+    ) -> Self:
         """Fit on rows with their time to the event and how far they were observed."""
-        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
+        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months, sample_weight)
         used = (at_risk > 0.0).any(axis=1)
         values, at_risk, event = X[used], at_risk[used], event[used]
         categorical = set(self.categorical_features or ())
@@ -164,11 +170,19 @@ class BestIndicator(BaseEstimator):  # type: ignore[misc]
         self.intervals_months = intervals_months
         self.categorical_features = categorical_features
 
-    def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array,
+        sample_weight: Array | None = None,
+    ) -> Self:
         """Fit on rows with their time to the event and how far they were observed."""
         at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
         has_event: Mask = np.asarray((event > 0.0).any(axis=1))
         is_judged: Mask = has_event | (at_risk == 1.0).all(axis=1)
+        if sample_weight is not None:
+            at_risk, event = at_risk * sample_weight[:, None], event * sample_weight[:, None]
         outcome = has_event[is_judged]
         skipped = set(self.categorical_features or ())
         auc = np.array(
@@ -270,10 +284,16 @@ class Blend(BaseEstimator):  # type: ignore[misc]
         """Rising ends of the intervals."""
         return self.hazard.intervals_months
 
-    def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array,
+        sample_weight: Array | None = None,
+    ) -> Self:
         """Fit both on rows with their time to the event and how far they were observed."""
-        self.hazard.fit(X, event_month, observed_months)
-        self.logistic.fit(X, event_month, observed_months)
+        self.hazard.fit(X, event_month, observed_months, sample_weight)
+        self.logistic.fit(X, event_month, observed_months, sample_weight)
         return self
 
     def hazard_margins(self, X: Array) -> Array:  # noqa: N803

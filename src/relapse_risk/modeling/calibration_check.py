@@ -22,6 +22,7 @@ from relapse_risk.modeling.intervals import Array, log_odds, person_intervals, r
 
 GROUPS = ("county_code", "household_type")
 _MOST_FOLDS = 5
+_FEWEST_TO_CHOOSE = 50
 _CLOSEST_TO_CERTAIN = 1e-9
 
 
@@ -41,12 +42,13 @@ def choose_method(
     Returns
     -------
     method : str
-        Of equal ones the simplest; ``sigmoid`` where there are fewer than two villages.
+        Of equal ones the simplest; ``sigmoid``, whose slope a prior holds, where there are fewer than two
+        villages or fewer than 50 events: a choice among methods would then follow chance.
     likelihood : dict
         Mean log-likelihood of a person-interval by method; higher is better.
     """
     at_risk, event = person_intervals(labels.event_month, labels.observed_months, interval_ends)
-    if labels.index["village_code"].n_unique() < 2 or not at_risk.any():
+    if labels.index["village_code"].n_unique() < 2 or event.sum() < _FEWEST_TO_CHOOSE:
         return "sigmoid", {}
     found: dict[str, float] = {}
     for method in METHODS:

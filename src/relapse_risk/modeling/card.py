@@ -162,7 +162,23 @@ def _fitting(model: TrainedModel, say: Any) -> list[str]:
             f"{len(model.features)} features; {len(dropped)} more had no values or one value only. "
             "Sex, ethnicity, names, identity numbers and current register status never enter.",
         ),
+        *_trees(model, say),
         _table([say("指标", "feature"), say("含义", "meaning"), say("占比", "share")], rows),
+    ]
+
+
+def _trees(model: TrainedModel, say: Any) -> list[str]:
+    """Say how the number of trees was found; nothing where it was given."""
+    note: Mapping[str, Any] | None = model.metadata.get("early_stopping")
+    if not note:
+        return []
+    return [
+        say(
+            f"树的棵数 {note['trees']}（上限 {note['most']}），由拟合期内较晚的截止日 "
+            f"{_span(note['judged_on'])} 选定，再用全部拟合数据重新拟合。",
+            f"Trees: {note['trees']} of at most {note['most']}, found on the later fit dates "
+            f"{_span(note['judged_on'])} and grown again on all of them.",
+        )
     ]
 
 

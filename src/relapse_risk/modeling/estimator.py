@@ -24,8 +24,14 @@ class RiskEstimator(Protocol):
     def intervals_months(self) -> Sequence[int]:
         """Rising ends of the intervals."""
 
-    def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
-        """Fit on rows with their time to the event and how far they were observed."""
+    def fit(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array,
+        sample_weight: Array | None = None,
+    ) -> Self:
+        """Fit on rows with their time to the event, how far they were observed, and what they count."""
 
     def hazard_margins(self, X: Array) -> Array:  # noqa: N803
         """Return the log-odds of the hazard, shape ``(n, n_intervals)``; higher means more at risk."""

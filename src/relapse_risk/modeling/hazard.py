@@ -97,7 +97,13 @@ reg_lambda
         self.seed = seed
         self.num_threads = num_threads
 
-    def fit(self, X: Array, event_month: Array, observed_months: Array | None = None) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array | None = None,
+        sample_weight: Array | None = None,
+    ) -> Self:
         """Fit on rows with their time to the event and how far they were observed.
 
         Parameters
@@ -107,11 +113,58 @@ reg_lambda
         event_month, observed_months : ndarray, shape (n,)
             As in ``Labels``. Where scikit-learn splits the rows, both come as the two columns of ``y``,
             ``event_month`` first.
+        sample_weight : ndarray, shape (n,), optional
+            How many rows each stands for.
         """
         lightgbm = lightgbm_module()
         if observed_months is None:
             event_month, observed_months = np.asarray(event_month, dtype=np.float64).T
-        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
+        data, n_columns = self._dataset(X, event_month, observed_months, sample_weight)
+        booster = lightgbm.train(self._parameters(n_columns), data, self.n_estimators)
+        return self._adopt(booster.model_to_string())
+
+    def trees_that_help(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array,
+        sample_weight: Array | None,
+        later: tuple[Array, Array, Array, Array | None],
+        patience: int = 20,
+    ) -> int:
+        """Return how many trees fitted on some rows predict later rows best, at most ``n_estimators``.
+
+        Parameters
+        ----------
+        X, event_month, observed_months, sample_weight
+            As for :meth:`fit`.
+        later : tuple
+            The same four of the rows to be predicted.
+        patience : int
+            Growing ends when so many trees brought nothing.
+        """
+        lightgbm = lightgbm_module()
+        data, n_columns = self._dataset(X, event_month, observed_months, sample_weight)
+        judge, _ = self._dataset(*later, reference=data)
+        booster = lightgbm.train(
+            self._parameters(n_columns),
+            data,
+            self.n_estimators,
+            valid_sets=[judge],
+            callbacks=[lightgbm.early_stopping(patience, verbose=False)],
+        )
+        return max(int(booster.best_iteration), 1)
+
+    def _dataset(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array,
+        sample_weight: Array | None,
+        reference: Any = None,
+    ) -> tuple[Any, int]:
+        """Return the person-intervals as LightGBM takes them, and their number of columns."""
+        at_risk, event = person_intervals(event_month, observed_months, self.intervals_months, sample_weight)
         interval, row = np.nonzero(at_risk.T)
         label, weight = event[row, interval], at_risk[row, interval]
         # A row that is in part an event stands twice, once with either outcome.
@@ -120,15 +173,15 @@ reg_lambda
         weight = np.concatenate([np.where(label > 0.0, label, weight), (weight - label)[is_both]])
         is_event = np.concatenate([label > 0.0, np.zeros(int(is_both.sum()), dtype=np.bool_)])
         expanded = np.column_stack([np.asarray(X, dtype=np.float32)[row], interval.astype(np.float32)])
-        data = lightgbm.Dataset(
+        data = lightgbm_module().Dataset(
             expanded,
             label=is_event.astype(np.float32),
             weight=None if (weight == 1.0).all() else weight,
             categorical_feature=list(self.categorical_features or ()),
             params=self._parameters(expanded.shape[1]),
+            reference=reference,
         )
-        booster = lightgbm.train(self._parameters(expanded.shape[1]), data, self.n_estimators)
-        return self._adopt(booster.model_to_string())
+        return data, expanded.shape[1]
 
     def _parameters(self, n_columns: int) -> dict[str, Any]:
         parameters: dict[str, Any] = {

@@ -16,7 +16,10 @@ Mask = NDArray[np.bool_]
 
 
 def person_intervals(
-    event_month: Array, observed_months: Array, interval_ends: Sequence[int]
+    event_month: Array,
+    observed_months: Array,
+    interval_ends: Sequence[int],
+    sample_weight: Array | None = None,
 ) -> tuple[Array, Array]:
     """Return how much each row counts as at risk, and as an event, in each interval.
 
@@ -29,6 +32,8 @@ def person_intervals(
         ``event_month``; where they reach ``event_month`` it happened in that month.
     interval_ends : sequence of int
         Rising ends in months; the first interval starts at 0.
+    sample_weight : ndarray, shape (n,), optional
+        How many rows each stands for; both results are multiplied by it.
 
     Returns
     -------
@@ -61,7 +66,11 @@ def person_intervals(
     at_end = np.where(has_span, np.clip((month - ends) / span, 0.0, 1.0), month > ends)
     observed = np.clip((free - starts) / (ends - starts), 0.0, 1.0)
     is_event = ~np.isnan(month)
-    return np.where(is_event, at_start, observed), np.where(is_event, at_start - at_end, 0.0)
+    at_risk = np.where(is_event, at_start, observed)
+    event = np.where(is_event, at_start - at_end, 0.0)
+    if sample_weight is None:
+        return at_risk, event
+    return at_risk * sample_weight[:, None], event * sample_weight[:, None]
 
 
 def sigmoid(margin: Array) -> Array:

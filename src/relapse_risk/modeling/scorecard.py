@@ -113,29 +113,39 @@ class PointsScorecard(BaseEstimator):  # type: ignore[misc]
         self.categorical_features = categorical_features
         self.max_items = max_items
 
-    def fit(self, X: Array, event_month: Array, observed_months: Array) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Array,  # noqa: N803
+        event_month: Array,
+        observed_months: Array,
+        sample_weight: Array | None = None,
+    ) -> Self:
         """Fit on rows with their time to the event and how far they were observed."""
         at_risk, event = person_intervals(event_month, observed_months, self.intervals_months)
         used = (at_risk > 0.0).any(axis=1)
         values, at_risk, event = X[used], at_risk[used], event[used]
+        weight = np.ones(len(values)) if sample_weight is None else sample_weight[used]
         self.n_features_in_ = X.shape[1]
-        candidates = self._candidates(values, at_risk, event)
+        candidates = self._candidates(values, at_risk, event, weight)
+        at_risk, event = at_risk * weight[:, None], event * weight[:, None]
         chosen, slopes = self._chosen(candidates, at_risk, event)
         self.items_ = _rounded(chosen, slopes)
         total = self.total_points(values)
         intercepts, slope = fit_logistic_hazard(total[:, None], at_risk, event, 1e-6)
         # No item, no slope: a column of zeros leaves it undetermined.
         self.intercepts_, self.slope_ = intercepts, max(float(slope[0]), 0.0) if self.items_ else 0.0
-        self.mean_points_ = np.array([item.answer(values).mean() for item in self.items_])
+        self.mean_points_ = np.array(
+            [np.average(item.answer(values), weights=weight) for item in self.items_]
+        )
         return self
 
-    def _candidates(self, values: Array, at_risk: Array, event: Array) -> list[_Binned]:
+    def _candidates(self, values: Array, at_risk: Array, event: Array, weight: Array) -> list[_Binned]:
         has_event: Mask = np.asarray((event > 0.0).any(axis=1))
         is_judged: Mask = has_event | np.asarray((at_risk == 1.0).all(axis=1))
         skipped = set(self.categorical_features or ())
         directions = self.directions or [0] * self.n_features_in_
         found = [
-            _Binned.learn(i, values[:, i], is_judged, has_event, int(directions[i]))
+            _Binned.learn(i, values[:, i], is_judged, has_event, int(directions[i]), weight)
             for i in range(self.n_features_in_)
             if i not in skipped
         ]
@@ -249,7 +259,7 @@ class _Binned:
 
     @classmethod
     def learn(
-        cls, position: int, values: Array, is_judged: Mask, has_event: Mask, direction: int
+        cls, position: int, values: Array, is_judged: Mask, has_event: Mask, direction: int, weight: Array
     ) -> _Binned | None:
         """Return the bins of one feature, or None where they would be one."""
         known = values[~np.isnan(values)]
@@ -259,14 +269,14 @@ class _Binned:
         median = float(np.median(known))
         fine = _bins(values, cuts, int(_bins(np.array([median]), cuts, 0)[0]))
         is_counted = is_judged & ~np.isnan(values)
-        base = float(has_event[is_judged].mean()) if is_judged.any() else 0.0
+        judged = weight[is_judged]
+        base = float(np.average(has_event[is_judged], weights=judged)) if len(judged) else 0.0
         if not 0.0 < base < 1.0:
             return None
         # One row of the average rate in each bin keeps rates off 0 and 1, and sums of bins monotone.
-        counts: Array = np.bincount(fine[is_counted], minlength=len(cuts) + 1).astype(np.float64) + 1.0
-        events: Array = (
-            np.bincount(fine[is_counted & has_event], minlength=len(cuts) + 1).astype(np.float64) + base
-        )
+        is_event, n_bins = is_counted & has_event, len(cuts) + 1
+        counts = _summed(fine[is_counted], weight[is_counted], n_bins) + 1.0
+        events = _summed(fine[is_event], weight[is_event], n_bins) + base
         kept = _merged(cuts, counts, events, direction)
         if not len(kept):
             return None
@@ -318,8 +328,8 @@ def _merged(cuts: Array, counts: Array, events: Array, direction: int) -> Array:
     return kept
 
 
-def _summed(groups: NDArray[np.intp], values: Array) -> Array:
-    total: Array = np.asarray(np.bincount(groups, values), dtype=np.float64)
+def _summed(groups: NDArray[np.intp], values: Array, n_groups: int = 0) -> Array:
+    total: Array = np.asarray(np.bincount(groups, values, n_groups), dtype=np.float64)
     return total
 
 

@@ -10,19 +10,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.config import Experiment, FeatureConfig
+from relapse_risk.config import Experiment, FeatureConfig, ModelConfig
 from relapse_risk.errors import ContractError, ModelError
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.labels import Labels
+from relapse_risk.modeling.baselines import Blend
 from relapse_risk.modeling.calibrate import IntervalCalibration, reliability_table
 from relapse_risk.modeling.calibration_check import GROUPS, calibration_facts, choose_method
 from relapse_risk.modeling.estimator import RiskEstimator, make_estimator
 from relapse_risk.modeling.facts import plain, training_facts
+from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import Array, person_intervals, risk_from_margins
 from relapse_risk.modeling.model import TrainedModel
 from relapse_risk.vocabulary import Role
-from relapse_risk.windows import OriginSplit
+from relapse_risk.windows import OriginSplit, later_window
 
 __all__ = ["FEWEST_EVENTS", "TrainedModel", "choose_features", "train_model"]
 
@@ -36,6 +38,7 @@ def train_model(
     split: OriginSplit,
     experiment: Experiment,
     provenance: Mapping[str, Any] | None = None,
+    sample_weight: Array | None = None,
 ) -> TrainedModel:
     """Fit on the split's fit origins, calibrate on its later ones, and return the model.
 
@@ -49,6 +52,9 @@ def train_model(
     experiment : Experiment
     provenance : mapping, optional
         Where the rows came from (``Panel.provenance``): ``data_sha256``, and ``assumed`` for the card.
+    sample_weight : ndarray, shape (n_rows,), optional
+        How many rows each stands for, where the rows are a sample
+        (:func:`~relapse_risk.modeling.sampling.sample_rows`); read in fitting, not in calibration.
 
     Returns
     -------
@@ -69,7 +75,9 @@ def train_model(
     _check_events(labels, fit_rows, experiment)
     candidates = choose_features(matrix.features, experiment.features)
     features, dropped = _drop_empty(matrix, candidates, fit_rows)
-    estimator = _fitted(matrix, labels, fit_rows, features, experiment)
+    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
+    config, stopping_note = _stopped(matrix, labels, split, features, experiment, weight)
+    estimator = _fitted(matrix, labels, fit_rows, features, config, weight)
     has_window = len(calibration_rows) > 0
     rows = calibration_rows if has_window else fit_rows
     calibration, table, calibration_note = _calibrated(
@@ -81,11 +89,12 @@ def train_model(
     is_refitted = experiment.calibration.is_refitted and has_window
     if is_refitted:
         every_row = np.sort(np.concatenate([fit_rows, calibration_rows]))
-        estimator = _fitted(matrix, labels, every_row, features, experiment)
+        estimator = _fitted(matrix, labels, every_row, features, config, weight)
     metadata = {
         **training_facts(matrix, labels, split, experiment, features, fit_rows, calibration_rows),
         "dropped_features": dropped,
         "is_refitted": is_refitted,
+        "early_stopping": stopping_note,
         "calibration": calibration_note,
         "reliability_on": "calibration" if has_window else "fit",
         "provenance": plain({key: (provenance or {}).get(key) for key in ("data_sha256", "assumed")}),
@@ -119,16 +128,67 @@ def _values(matrix: FeatureMatrix, rows: Positions, features: FeatureSet) -> Arr
     return values
 
 
+def _stopped(
+    matrix: FeatureMatrix,
+    labels: Labels,
+    split: OriginSplit,
+    features: FeatureSet,
+    experiment: Experiment,
+    weight: Array,
+) -> tuple[ModelConfig, dict[str, Any] | None]:
+    """Return the settings with as many trees as help on the last fit origins, and a note of it.
+
+    The trees that are counted are fitted on origins whose label windows end before those begin; the model
+    then grows that many on all fit origins. Without trees, without such a window, or with too few events
+    on either side, the settings stay as they are.
+    """
+    config = experiment.model
+    estimator = _estimator(config, features)
+    trees = estimator.hazard if isinstance(estimator, Blend) else estimator
+    if not config.stopping_months or not isinstance(trees, HazardClassifier):
+        return config, None
+    sides = later_window(split.fit_origins, experiment.label.horizon_months, config.stopping_months)
+    earlier, later = (_rows_of(labels, origins) for origins in sides)
+    if any((labels.outcome[rows] == 1).sum() < FEWEST_EVENTS for rows in (earlier, later)):
+        return config, None
+    found = trees.trees_that_help(
+        *_learnt_from(matrix, labels, earlier, features, weight),
+        later=_learnt_from(matrix, labels, later, features, weight),
+    )
+    note = {"trees": found, "most": config.n_estimators, "judged_on": [str(day) for day in sides[1]]}
+    return config.model_copy(update={"n_estimators": found}), note
+
+
 def _fitted(
-    matrix: FeatureMatrix, labels: Labels, rows: Positions, features: FeatureSet, experiment: Experiment
+    matrix: FeatureMatrix,
+    labels: Labels,
+    rows: Positions,
+    features: FeatureSet,
+    config: ModelConfig,
+    weight: Array,
 ) -> RiskEstimator:
-    estimator = make_estimator(
-        experiment.model,
+    return _estimator(config, features).fit(*_learnt_from(matrix, labels, rows, features, weight))
+
+
+def _estimator(config: ModelConfig, features: FeatureSet) -> RiskEstimator:
+    return make_estimator(
+        config,
         [int(feature.direction) for feature in features],
         [feature.is_categorical for feature in features],
     )
-    chosen = labels.rows(rows)
-    return estimator.fit(_values(matrix, rows, features), chosen.event_month, chosen.observed_months)
+
+
+def _learnt_from(
+    matrix: FeatureMatrix, labels: Labels, rows: Positions, features: FeatureSet, weight: Array
+) -> tuple[Array, Array, Array, Array | None]:
+    """Return values, event months, observed months and weights of some rows, as estimators take them."""
+    counts = weight[rows]
+    return (
+        _values(matrix, rows, features),
+        labels.event_month[rows],
+        labels.observed_months[rows],
+        None if (counts == 1.0).all() else counts,
+    )
 
 
 def choose_features(available: FeatureSet, config: FeatureConfig) -> FeatureSet:
