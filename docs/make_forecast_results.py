@@ -27,10 +27,11 @@ from relapse_risk.features.build import build_features
 from relapse_risk.forecast.backtest import naive_paths, paired, pooled, score_horizons
 from relapse_risk.forecast.bottom_up import RiskSums
 from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload, places
+from relapse_risk.forecast.choose import measure_spread
 from relapse_risk.forecast.earlier import expected_file, read_expected
 from relapse_risk.forecast.history import PLACE_COLUMNS, CaseHistory, read_history
-from relapse_risk.forecast.paths import sum_groups
-from relapse_risk.forecast.series import MODELS, season_of
+from relapse_risk.forecast.paths import sample_paths, sum_groups
+from relapse_risk.forecast.series import MODELS, at_present, season_of
 from relapse_risk.modeling.quantile import income_after, risk_agreement
 from relapse_risk.outputs.chart import chart
 from relapse_risk.panel.ingest import ingest
@@ -163,16 +164,41 @@ def eph_records(path: Path) -> Iterator[dict[str, object]]:
     for region, period, n, m in counts.iter_rows():
         cases[regions.index(region), period - first] = n
         exposed[regions.index(region), period - first] = m
-    for end in range(16, cases.shape[1] - 3, 2):
-        until = cases[:, :end]
-        came = cases[:, end : end + 4]
+    hidden, every = exposed.sum(axis=0) == 0, np.ones((len(cases), 4), dtype=bool)
+    for end in range(19, cases.shape[1] - 3):
+        until, gaps = cases[:, :end], hidden[:end]
         season = season_of(until.sum(axis=0), exposed[:, :end].sum(axis=0), first, 4)
+        counts, present = at_present(until, exposed[:, :end], gaps, 4)
+        drawn = {
+            f"{name}{scaled}": naive_paths(MODELS[name.replace(" ", "_")](part, season, first, 4), DRAWS, 0)
+            for name in NAIVE
+            for scaled, part in (("", until), (", scaled", counts))
+        }
+        drawn["time series"] = _chosen_quarters(counts, present, gaps, first)
         scale = np.abs(until[:, 4:] - until[:, :-4]).mean(axis=1)
-        for name, model in MODELS.items():
-            drawn = naive_paths(model(until, season, first, 4), DRAWS, 0)
-            for record in score_horizons(drawn, came, scale, np.ones(came.shape, dtype=bool)):
-                kind = {"level": "region", "forecast": name.replace("_", " ")}
+        for name, paths in drawn.items():
+            for record in score_horizons(paths, cases[:, end : end + 4], scale, every):
+                kind = {"level": "region", "forecast": name}
                 yield {"series": "eph_argentina", "county": 0, "origin": str(end), **kind, **record}
+
+
+def _chosen_quarters(counts: np.ndarray, exposed: np.ndarray, gaps: np.ndarray, first: int) -> np.ndarray:
+    """Return paths of the model with the least absolute error at earlier origins, spread as it was there."""
+    total = exposed.sum(axis=0)
+
+    def ahead(name: str, end: int) -> np.ndarray:
+        season = season_of(counts[:, :end].sum(axis=0), total[:end], first, 4)
+        return MODELS[name](counts[:, :end], season, first, 4)
+
+    n = counts.shape[1]
+    ends = [end for end in range(8, n - 3) if not gaps[end : end + 4].any()]
+    came = [counts[:, end : end + 4] for end in ends]
+    means = {name: [ahead(name, end) for end in ends] for name in MODELS}
+    errors = {
+        name: sum(np.abs(m - c).sum() for m, c in zip(means[name], came, strict=True)) for name in means
+    }
+    best = min(errors, key=lambda name: errors[name])
+    return sample_paths(ahead(best, n), measure_spread(means[best], came), "regions", DRAWS, 0)
 
 
 def show(table: pl.DataFrame) -> None:

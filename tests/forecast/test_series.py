@@ -8,7 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relapse_risk.forecast.series import MODELS, season_of, seasonal_naive, smoothed_level, tsb_level
+from relapse_risk.forecast.series import (
+    MODELS,
+    at_present,
+    season_of,
+    seasonal_naive,
+    smoothed_level,
+    tsb_level,
+)
 
 # Written by statsforecast 2.0.3 (scipy 1.15.3, pandas 3.1.1) on Poisson draws of np.random.default_rng(7):
 # TSB(0.1, 0.1), SimpleExponentialSmoothing(0.1) and SeasonalNaive(12), the forecast one month ahead.
@@ -44,3 +51,14 @@ def test_quarterly_reports_give_a_season_of_quarters() -> None:
     exposed = np.tile([0.0, 0.0, 100.0], 12)
     season = season_of(np.tile([0.0, 0.0, 6.0], 12), exposed, 0)
     np.testing.assert_allclose(season, np.tile([0.0, 0.0, 3.0], 4))
+
+
+def test_a_panel_that_doubles_is_scaled_and_a_gap_is_filled_from_the_same_months() -> None:
+    exposed = np.repeat([100.0, 100.0, 200.0], 4)[None]
+    counts = exposed * np.tile([0.1, 0.2, 0.1, 0.3], 3)
+    gaps = np.zeros(12, dtype=bool)
+    gaps[5] = True
+    counts[:, 5] = 0
+    found, present = at_present(counts, exposed, gaps, 4)
+    np.testing.assert_allclose(found[0], np.tile([20.0, 40.0, 20.0, 60.0], 3))
+    np.testing.assert_allclose(present, 200.0)

@@ -17,7 +17,7 @@ from relapse_risk.forecast.choose import Cases, Choice, choose_models, reconcile
 from relapse_risk.forecast.combine import Combination, Judged, combine
 from relapse_risk.forecast.history import CaseHistory
 from relapse_risk.forecast.paths import Paths, sample_paths, sum_groups
-from relapse_risk.forecast.series import filled
+from relapse_risk.forecast.series import at_present
 from relapse_risk.forecast.surprise import recent_surprise
 from relapse_risk.vocabulary import Bilingual
 from relapse_risk.welfare import last_complete_month
@@ -198,12 +198,12 @@ def forecast_caseload(
     origin = last_complete_month(history.as_of_date)
     skip, steps = origin - history.last_month, settings.months
     _, township_of = places(history.villages, "township")
-    cases = Cases(
-        filled(history.relapses.astype(np.float64), history.gaps),
-        filled(history.exposed.astype(np.float64), history.gaps),
-        history.first_month,
-        township_of,
+    counts, exposed = at_present(
+        history.relapses.astype(np.float64),
+        history.exposed.sum(axis=0, keepdims=True, dtype=np.float64),
+        history.gaps,
     )
+    cases = Cases(counts, exposed[0], history.first_month, township_of)
     choice = choose_models(cases, skip, steps)
     mean, combination = _mean(history, cases, choice, settings, risks, earlier)
     sources = ("time_series",) if risks is None else ("hazards", "time_series")
@@ -255,7 +255,7 @@ def _register_paths(
     """Return entries, clearances and the stock at each month's end; the stock never falls below 0."""
     entries = history.entries.astype(np.float64)
     first = last_complete_month(history.as_of_date) + 1 - entries.shape[1]
-    cases = Cases(entries, np.ones_like(entries), first, township_of)
+    cases = Cases(entries, np.ones(entries.shape[1]), first, township_of)
     choice = choose_models(cases, 0, settings.months)
     mean = reconciled(cases, choice, 0, settings.months)
     entered = sample_paths(mean, choice.spread, f"{county}/entries", settings.draws, settings.seed)

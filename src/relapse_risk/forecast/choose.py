@@ -32,7 +32,9 @@ class Cases:
 
     Attributes
     ----------
-    counts, exposed : ndarray, shape (n_villages, n_months)
+    counts : ndarray, shape (n_villages, n_months)
+    exposed : ndarray, shape (n_months,)
+        Households of the county that reported.
     first_month : int
     township_of : ndarray of int64, shape (n_villages,)
         Position of the township.
@@ -45,17 +47,16 @@ class Cases:
 
     def until(self, months: int) -> Cases:
         """Return the first ``months`` columns."""
-        return Cases(self.counts[:, :months], self.exposed[:, :months], self.first_month, self.township_of)
+        return Cases(self.counts[:, :months], self.exposed[:months], self.first_month, self.township_of)
 
     def only(self, villages: NDArray[np.bool_]) -> Cases:
         """Return the same with no case elsewhere than in these villages."""
-        counts, exposed = (part * villages[:, None] for part in (self.counts, self.exposed))
-        return Cases(counts, exposed, self.first_month, self.township_of)
+        return Cases(self.counts * villages[:, None], self.exposed, self.first_month, self.township_of)
 
     @property
     def season(self) -> Array:
         """Season of the county's cases, shape (12,)."""
-        return season_of(self.counts.sum(axis=0), self.exposed.sum(axis=0), self.first_month)
+        return season_of(self.counts.sum(axis=0), self.exposed, self.first_month)
 
     def at_level(self, level: str) -> Array:
         """Return counts by village, township or county, shape ``(n_series, n_months)``."""

@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 YEAR = 12
 _SEASON_PRIOR_CASES = 10.0
 _ACTIVE = 0.02
+_MOST_SCALED = 4.0
 _SMOOTHING = (0.05, 0.1, 0.2, 0.3, 0.5)
 _TSB_SIZE, _TSB_CHANCE = 0.1, 0.1
 _POISSON_MEMORY = 0.96  # a month: half of what is known is forgotten after 17 months
@@ -51,21 +52,43 @@ def season_of(cases: Array, exposed: Array, first_month: int, year: int = YEAR) 
     return found
 
 
-def filled(counts: Array, gaps: NDArray[np.bool_], year: int = YEAR) -> Array:
-    """Return counts with the months of a gap at the mean of the same months of other years.
+def at_present(
+    counts: Array, exposed: Array, gaps: NDArray[np.bool_], year: int = YEAR
+) -> tuple[Array, Array]:
+    """Return counts as if as many households had reported as in the last year, and these households.
 
-    A month that nobody reported had cases all the same. Where no other year has the month, the mean of all
-    months stands in.
+    Parameters
+    ----------
+    counts : ndarray, shape (n_series, n_months)
+    exposed : ndarray, shape (n_series, n_months) or (1, n_months)
+        Households that reported, of each series or of all.
+    gaps : ndarray of bool, shape (n_months,)
+        Months that were hardly reported: they had cases all the same, and get the mean of the same months of
+        other years, or of all months.
+    year : int
+        Columns a year.
+
+    Notes
+    -----
+    Each month is scaled by the households of the latest same month over its own, four times at most: a panel
+    that doubles has twice the cases at the same risk.
     """
-    found = counts.copy()
-    is_known = ~gaps
-    if not is_known.any():
-        return found
-    month = np.arange(counts.shape[1]) % year
-    for column in np.flatnonzero(gaps):
-        alike = is_known & (month == month[column])
-        found[:, column] = counts[:, alike if alike.any() else is_known].mean(axis=1)
-    return found
+    found, present = counts.copy(), exposed.copy()
+    n, is_known = counts.shape[1], ~gaps
+    for phase in range(min(year, n)):
+        columns = np.arange(phase, n, year)
+        known = columns[is_known[columns]]
+        if len(known):
+            before, now = exposed[:, known], exposed[:, known[-1:]]
+            ratio = np.divide(now, before, out=np.ones_like(before), where=before > 0)
+            found[:, known] *= np.clip(ratio, 1 / _MOST_SCALED, _MOST_SCALED)
+            found[:, columns[gaps[columns]]] = found[:, known].mean(axis=1, keepdims=True)
+            present[:, columns] = now
+    for phase in range(min(year, n)):
+        columns = np.arange(phase, n, year)
+        if gaps[columns].all() and is_known.any():
+            found[:, columns] = found[:, is_known].mean(axis=1, keepdims=True)
+    return found, present
 
 
 def last_value(counts: Array, season: Array, first_month: int, steps: int) -> Array:

@@ -68,7 +68,7 @@ def recent_surprise(cases: Cases, county_code: str, draws: int, seed: int) -> Su
     interval is that of the time series, with its spread measured before the months as well.
     """
     n_months = cases.counts.shape[1]
-    reported = np.flatnonzero(cases.exposed.sum(axis=0) > 0)
+    reported = np.flatnonzero(cases.exposed > 0)
     if not len(reported):
         return None
     end = min(n_months - RECENT_MONTHS, int(reported[-1]))
