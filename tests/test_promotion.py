@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import pickletools
 import re
@@ -55,6 +56,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             done = run(*call)
             assert done.exit_code == 0, done.output
         yield root
+
+
+def test_the_card_says_how_stable_ranks_lists_and_reasons_are(project: Path) -> None:
+    """Measured by training again with another seed, and a month later by the same data."""
+    model = json.loads((project / "models" / "small" / "1" / "model.json").read_text(encoding="utf-8"))
+    stability = model["metadata"]["stability"]
+    for comparison in (stability["seeds"], stability["months"]):
+        assert comparison["rank_correlation"] > 0.5
+        for share in ("top_stays", "list_stays", "reasons_stay"):
+            assert 0.0 < comparison[share] <= 1.0
+    assert stability["seeds"]["rank_correlation"] < 1.0
+    card = (project / "models" / "small" / "1" / "card.md").read_text(encoding="utf-8")
+    assert f"| {stability['seeds']['rank_correlation']:.3f} |" in card
+    assert "## 稳定性" in card
+    assert "trained again with another seed" in card
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -25,7 +25,7 @@ from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.forecast.earlier import EXPECTED_FILE, expected_file
-from relapse_risk.labels import make_labels, require_line
+from relapse_risk.labels import Labels, make_labels, require_line
 from relapse_risk.modeling.quantile import INCOME, INCOME_MONTHS, IncomeModel, fit_income, income_after
 from relapse_risk.modeling.store import next_version, save_model
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
@@ -34,11 +34,12 @@ from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Truth, read_truth
 from relapse_risk.scores import RiskScores
+from relapse_risk.stability import measure_stability
 from relapse_risk.terminal import Progress
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.toml_file import load
 from relapse_risk.tracked import tracked_metrics, tracked_pages
-from relapse_risk.windows import split_origins
+from relapse_risk.windows import OriginSplit, split_origins
 
 CONTRIBUTIONS_OF = 2_000
 CARD_CAPACITY = 0.05
@@ -144,6 +145,13 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     ContractError
         RR352 where a county has no monitoring line in force.
     """
+    return train_model(*_training_rows(panel, experiment, known_on), experiment, panel.provenance)
+
+
+def _training_rows(
+    panel: Panel, experiment: Experiment, known_on: date | None
+) -> tuple[FeatureMatrix, Labels, OriginSplit]:
+    """Return what a model is trained on; see :func:`train`."""
     day = known_on or experiment.evaluation.labels_known_on or panel.last_recorded_on or date.max
     split = split_origins(
         training_origins(panel, experiment, day),
@@ -157,8 +165,7 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     features = choose_features(features_for(panel), experiment.features)
     require_line(panel, origins, experiment.label, experiment.cohort, day)
     matrix = build_features(panel, origins, features)
-    labels = make_labels(panel, origins, experiment.label, experiment.cohort, day)
-    return train_model(matrix, labels, split, experiment, panel.provenance)
+    return matrix, make_labels(panel, origins, experiment.label, experiment.cohort, day), split
 
 
 def train_income(panel: Panel, experiment: Experiment, known_on: date | None = None) -> IncomeModel:
@@ -235,10 +242,14 @@ def train_and_track(
     overridden = require_guards(result.alarm_notices, overrides, where)
     if on_progress:
         on_progress("train", 0, 0)
-    model = train(panel, experiment, known_on)
+    rows = _training_rows(panel, experiment, known_on)
+    model = train_model(*rows, experiment, panel.provenance)
     overridden += require_guards(check_model(panel, model, features_for(panel)), overrides, where)
     said = [{"code": notice.code, "zh": notice.text.zh, "en": notice.text.en} for notice in overridden]
-    model = replace(model, metadata={**model.metadata, "overridden_guards": said})
+    if on_progress:
+        on_progress("stability", 0, 0)
+    facts = {"overridden_guards": said, "stability": measure_stability(panel, model, *rows)}
+    model = replace(model, metadata={**model.metadata, **facts})
     folder = save_model(
         model,
         models / experiment.name / next_version(models, experiment.name),

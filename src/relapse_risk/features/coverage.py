@@ -9,6 +9,7 @@ there is nothing to ask for yet. *Not reported*: all else; somebody could fill i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from relapse_risk.features.expression import Expression
 from relapse_risk.features.reads import Reads, reads_of
-from relapse_risk.features.spec import FAMILIES, Missing
+from relapse_risk.features.spec import FAMILIES, FeatureSet, Missing
 from relapse_risk.vocabulary import Role
 
 if TYPE_CHECKING:
@@ -106,12 +107,17 @@ def is_too_thin(matrix: FeatureMatrix, below: float = 0.5) -> NDArray[np.bool_]:
 
 def reads_in(matrix: FeatureMatrix, name: str) -> Reads:
     """Return what a feature of the matrix reads."""
+    return _reads_of(matrix.features, name)
+
+
+@lru_cache(maxsize=4096)
+def _reads_of(features: FeatureSet, name: str) -> Reads:
     from relapse_risk.features.catalog import CATALOG
 
     def formula_of(other: str) -> Expression:
-        return (matrix.features if other in matrix.features else CATALOG)[other].formula
+        return (features if other in features else CATALOG)[other].formula
 
-    return reads_of(matrix.features[name].formula, formula_of)
+    return reads_of(features[name].formula, formula_of)
 
 
 def _is_not_due(matrix: FeatureMatrix, reads: Reads) -> NDArray[np.bool_]:

@@ -110,36 +110,60 @@ class FeatureMatrix:
         """Return one feature's values, shape ``(n_rows,)``."""
         return self.values[:, self.features.position(name)]
 
-    def parameter(self, name: str) -> Array:
-        """Return the parameter in force for every row, shape ``(n_rows,)``; NaN where not known."""
-        rows = self.parameters.filter(pl.col("param") == name).select("county_code", "as_of_date", "value")
-        if rows.is_empty():
-            return np.full(len(self), np.nan)
-        joined = self.index.select("county_code", "as_of_date").join(
-            rows, on=["county_code", "as_of_date"], how="left", maintain_order="left"
+    def parameter(self, name: str, rows: NDArray[np.int64] | None = None) -> Array:
+        """Return the parameter in force for every row, or for some positions; NaN where not known."""
+        values = self._parameters.of(name)
+        n_rows = len(self) if rows is None else len(rows)
+        if values is None:
+            return np.full(n_rows, np.nan)
+        if self._is_one_place:
+            return np.full(n_rows, self._parameters.only_value(name))
+        index = self.index.select("county_code", "as_of_date")
+        joined = (index if rows is None else index[rows]).join(
+            values, on=["county_code", "as_of_date"], how="left", maintain_order="left"
         )
         return joined["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
+    @cached_property
+    def _parameters(self) -> _Parameters:
+        return _Parameters(self.parameters)
+
+    @cached_property
+    def _is_one_place(self) -> bool:
+        """Whether all rows are of the one county and date that has parameters."""
+        place = self._parameters.only_place
+        of_rows = self.index.select(
+            is_of=pl.struct("county_code", "as_of_date").n_unique() == 1,
+            county_code=pl.col("county_code").first(),
+            as_of_date=pl.col("as_of_date").first(),
+        ).row(0)
+        return place is not None and of_rows == (True, *place)
+
     def evaluate(
-        self, *expressions: Expression, given: Mapping[Expression, Array] | None = None
+        self,
+        *expressions: Expression,
+        given: Mapping[Expression, Array] | None = None,
+        rows: NDArray[np.int64] | None = None,
     ) -> list[Array]:
         """Compute expressions over features and parameters; each result has shape ``(n_rows,)``.
 
-        ``given`` holds the values of nodes that are neither, such as what other rules said.
+        ``given`` holds the values of nodes that are neither, such as what other rules said; ``rows`` are the
+        positions to compute them for, all where not given.
         """
         known = given or {}
 
         def leaf(node: Expression) -> Array:
-            return known[node] if node in known else self._leaf(node)
+            return known[node] if node in known else self._leaf(node, rows)
 
-        evaluator = Evaluator(leaf, len(self))
+        evaluator = Evaluator(leaf, len(self) if rows is None else len(rows))
         return [evaluator(expression) for expression in expressions]
 
-    def _leaf(self, node: Expression) -> Array:
+    def _leaf(self, node: Expression, rows: NDArray[np.int64] | None) -> Array:
         if isinstance(node, FeatureRef):
-            return self.column(node.name)
+            values = self.column(node.name)
+            return values if rows is None else values[rows]
         if isinstance(node, ParameterRef):
-            return self.parameter(node.name)
+            return self.parameter(node.name, rows)
         raise ContractError(
             "RR314",
             f"expression {node!r}",
@@ -151,7 +175,9 @@ class FeatureMatrix:
     def rows(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> FeatureMatrix:
         """Return the rows of a mask or of positions, in that order."""
         positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
-        return replace(self, index=self.index[positions], values=self.values[positions])
+        part = replace(self, index=self.index[positions], values=self.values[positions])
+        part.__dict__["_parameters"] = self._parameters
+        return part
 
     def at(self, as_of_date: date) -> FeatureMatrix:
         """Return the rows of one as-of date."""
@@ -174,3 +200,41 @@ class FeatureMatrix:
         """Return index columns and features side by side."""
         columns = {name: self.values[:, place] for place, name in enumerate(self.features.names)}
         return self.index.hstack(pl.DataFrame(columns))
+
+
+class _Parameters:
+    """The parameters of a matrix by name; read once, and shared by its parts."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._rows = rows
+
+    def of(self, name: str) -> pl.DataFrame | None:
+        """Return county, date and value of one parameter; None where it has no row."""
+        return self._by_name.get(name)
+
+    def only_value(self, name: str) -> float:
+        """Return the value of one parameter where there is one county and date; NaN where not known."""
+        if name not in self._values:
+            value = self._by_name[name]["value"].cast(pl.Float64)[0]
+            self._values[name] = np.nan if value is None else float(value)
+        return self._values[name]
+
+    @cached_property
+    def only_place(self) -> tuple[str, date] | None:
+        """The one county and date that has parameters, with at most one row of each."""
+        places = self._rows.select("county_code", "as_of_date").unique()
+        if places.height != 1 or self._rows["param"].n_unique() < self._rows.height:
+            return None
+        county, day = places.row(0)
+        return county, day
+
+    @cached_property
+    def _by_name(self) -> dict[str, pl.DataFrame]:
+        parts = self._rows.select("param", "county_code", "as_of_date", "value").partition_by(
+            "param", as_dict=True, include_key=False
+        )
+        return {str(key[0]): part for key, part in parts.items()}
+
+    @cached_property
+    def _values(self) -> dict[str, float]:
+        return {}

@@ -64,6 +64,7 @@ def _page(
         *_fitting(model, say),
         *_results(model, results, say),
         *_groups(groups, say),
+        *_stability(model, say),
         *_limits(model, say),
         f"> {SCORE_DISCLAIMER.text(language)}",
     ]
@@ -254,6 +255,43 @@ def _groups(groups: pl.DataFrame | None, say: Any) -> list[str]:
             ],
         ),
     ]
+
+
+def _stability(model: TrainedModel, say: Any) -> list[str]:
+    """Return how ranks, lists and reasons move with the seed and with the clock; nothing if not measured."""
+    facts: Mapping[str, Any] | None = model.metadata.get("stability")
+    if facts is None:
+        return []
+    share, seeds, months = f"{facts['capacity']:.0%}", facts["seeds"], facts["months"]
+    columns = {
+        "rank_correlation": say("名次相关", "rank correlation"),
+        "top_stays": say(f"最高{share}保留", f"top {share} that stays"),
+        "list_stays": say("清单保留", "list that stays"),
+        "reasons_stay": say("三条原因不变", "three reasons that stay"),
+    }
+    rows = [
+        [name, *("–" if each[key] is None else f"{each[key]:.3f}" for key in columns)]
+        for name, each in (
+            (say("换随机种子重训", "trained again with another seed"), seeds),
+            (say("数据不变、过一个月", "a month later, same data"), months),
+        )
+        if each is not None
+    ]
+    first, second = months["dates"]
+    told = [
+        say(
+            f"数据没有变化时，名次、清单和原因的变动（{facts['households']}户；清单按容量{share}，不含随机抽样）。"
+            f"两个月均只用截至 {first} 已知的数据，分别以 {first} 和 {second} 为截止日。"
+            "“三条原因不变”按两份清单都有的户计算。",
+            f"How ranks, lists and reasons move where no data did ({facts['households']} households; lists "
+            f"at a capacity of {share}, without the random sample). Both months, {first} and {second}, go "
+            f"by what was known on {first}. Reasons are those of households on both lists.",
+        )
+    ]
+    if seeds is None:
+        told.append(say("此类模型不含随机性。", "This kind of model has no randomness."))
+    heading = f"## {say('稳定性', 'Stability')}"
+    return [heading, " ".join(told), _table([say("比较", "comparison"), *columns.values()], rows)]
 
 
 def _calibration(model: TrainedModel, say: Any) -> list[str]:

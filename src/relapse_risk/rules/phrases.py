@@ -7,6 +7,7 @@ pages quote different numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,15 +70,39 @@ def render_rows(
 ) -> list[str]:
     """Return a phrase with its figures for several rows, as :func:`render`, in the order of ``rows``."""
     text = template.text(language)
-    chosen = _narrowed(matrix, rows, text, value_of)
-    texts = [text] * len(rows)
-    for placeholder in _placeholders(text):
-        figures, unit = _figures(placeholder, chosen, value_of)
-        unknown = NOT_KNOWN.text(language)
-        for position, figure in enumerate(figures):
-            shown = unknown if np.isnan(figure) else unit.format(float(figure) + 0.0)
-            texts[position] = texts[position].replace(placeholder.written, shown, 1)
-    return texts
+    placeholders = _placeholders(text)
+    _check_names(matrix, text, placeholders, value_of)
+    if not placeholders:
+        return [text] * len(rows)
+    pieces = _cut(text, placeholders)
+    shown = [
+        _shown(placeholder, matrix, rows, value_of, NOT_KNOWN.text(language)) for placeholder in placeholders
+    ]
+    return [
+        "".join(part for pair in zip(pieces, (*figures, ""), strict=True) for part in pair)
+        for figures in zip(*shown, strict=True)
+    ]
+
+
+def _shown(
+    placeholder: Placeholder,
+    matrix: FeatureMatrix,
+    rows: NDArray[np.int64],
+    value_of: str | None,
+    unknown: str,
+) -> list[str]:
+    """Return one figure of a phrase for each of ``rows``, as it is read."""
+    figures, unit = _figures(placeholder, matrix, rows, value_of)
+    return [unknown if figure != figure else unit.format(figure + 0.0) for figure in figures.tolist()]
+
+
+def _cut(text: str, placeholders: Sequence[Placeholder]) -> list[str]:
+    """Return the pieces of a phrase between its figures, one more than there are figures."""
+    pieces = []
+    for placeholder in placeholders:
+        before, _, text = text.partition(placeholder.written)
+        pieces.append(before)
+    return [*pieces, text]
 
 
 def hit_phrases(
@@ -114,35 +139,37 @@ def hit_phrases(
         given: dict[Expression, Array] = {
             RuleState(code): hits.truth(code)[chosen] for code in rule.reads_rules
         }
-        for position, text in zip(
-            positions, _rule_texts(rule, matrix.rows(chosen), given, language), strict=True
-        ):
+        for position, text in zip(positions, _rule_texts(rule, matrix, chosen, given, language), strict=True):
             said[position][rule.code] = text
     return said
 
 
 def _rule_texts(
-    rule: Rule, chosen: FeatureMatrix, given: Mapping[Expression, Array], language: Language
+    rule: Rule,
+    matrix: FeatureMatrix,
+    rows: NDArray[np.int64],
+    given: Mapping[Expression, Array],
+    language: Language,
 ) -> list[str]:
-    parts: list[list[str]] = [[] for _ in range(len(chosen))]
+    parts: list[list[str]] = [[] for _ in rows]
     for wording in rule.wordings:
         holds = (
-            np.ones(len(chosen), dtype=bool)
+            np.ones(len(rows), dtype=bool)
             if wording.when is None
-            else chosen.evaluate(wording.when, given=given)[0] == 1.0
+            else matrix.evaluate(wording.when, given=given, rows=rows)[0] == 1.0
         )
         positions = np.flatnonzero(holds)
-        for position, text in zip(
-            positions, render_rows(wording.text, chosen, positions, language), strict=True
-        ):
+        texts = render_rows(wording.text, matrix, rows[positions], language)
+        for position, text in zip(positions, texts, strict=True):
             parts[position].append(text)
     name = rule.zh if language == "zh" else rule.en
     return [_JOINT[language].join(texts) or name for texts in parts]
 
 
-def _placeholders(text: str) -> list[Placeholder]:
+@cache
+def _placeholders(text: str) -> tuple[Placeholder, ...]:
     try:
-        return list(placeholders_in(text))
+        return tuple(placeholders_in(text))
     except ValueError as error:
         raise ContractError(
             "RR332",
@@ -153,13 +180,11 @@ def _placeholders(text: str) -> list[Placeholder]:
         ) from error
 
 
-def _narrowed(
-    matrix: FeatureMatrix, rows: NDArray[np.int64], text: str, value_of: str | None
-) -> FeatureMatrix:
-    """Return the rows with only the features the phrase names."""
-    names = [_resolved(name, value_of) for p in _placeholders(text) for name in p.names]
-    features = list(dict.fromkeys(name for name in names if not is_parameter(name)))
-    unknown = [name for name in features if name not in matrix.features]
+def _check_names(
+    matrix: FeatureMatrix, text: str, placeholders: Sequence[Placeholder], value_of: str | None
+) -> None:
+    names = [_resolved(name, value_of) for placeholder in placeholders for name in placeholder.names]
+    unknown = [name for name in names if not is_parameter(name) and name not in matrix.features]
     if unknown:
         raise ContractError(
             "RR332",
@@ -168,28 +193,29 @@ def _narrowed(
             "a feature of the matrix, a parameter, or value",
             "Correct the phrase, or build the matrix with that feature",
         )
-    return matrix.rows(rows).select(features)
 
 
 def _resolved(name: str, value_of: str | None) -> str:
     return value_of if name == "value" and value_of is not None else name
 
 
-def _figures(placeholder: Placeholder, chosen: FeatureMatrix, value_of: str | None) -> tuple[Array, Unit]:
+def _figures(
+    placeholder: Placeholder, matrix: FeatureMatrix, rows: NDArray[np.int64], value_of: str | None
+) -> tuple[Array, Unit]:
     names = [_resolved(name, value_of) for name in placeholder.names]
-    values, unit = _values(names[0], chosen)
+    values, unit = _values(names[0], matrix, rows)
     if len(names) == 2:
-        other, _ = _values(names[1], chosen)
+        other, _ = _values(names[1], matrix, rows)
         values = values - other if placeholder.operation == "-" else _quotient(values, other)
     if placeholder.is_negative:
         values = -values
     return values, placeholder.unit or unit
 
 
-def _values(name: str, chosen: FeatureMatrix) -> tuple[Array, Unit]:
+def _values(name: str, matrix: FeatureMatrix, rows: NDArray[np.int64]) -> tuple[Array, Unit]:
     if is_parameter(name):
-        return chosen.parameter(name), parameter_unit(name)
-    return chosen.column(name), chosen.features[name].unit
+        return matrix.parameter(name, rows), parameter_unit(name)
+    return matrix.column(name)[rows], matrix.features[name].unit
 
 
 def _quotient(numerator: Array, denominator: Array) -> Array:
