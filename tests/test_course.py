@@ -157,10 +157,11 @@ def test_the_shortfall_is_the_mean_gap_over_the_window_as_a_share_of_the_line() 
         *months_of("d", [POOR_YUAN] * 2),
         period("e", date(2023, 3, 31), POOR_YUAN, 3),
         period("e", date(2023, 12, 31), LINE / 2, 9),
+        *months_of("f", [FINE_YUAN] * 11 + [-50_000.0]),
     )
     labels = labels_of(panel)
     assert labels.course is not None
-    expected = [0.2 * 3 / 12, 0.0, np.nan, 0.2, (0.2 * 3 + 0.5 * 9) / 12]
+    expected = [0.2 * 3 / 12, 0.0, np.nan, 0.2, (0.2 * 3 + 0.5 * 9) / 12, 1 / 12]
     assert np.allclose(labels.course.shortfall, expected, equal_nan=True)
 
 

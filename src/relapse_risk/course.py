@@ -48,8 +48,8 @@ class Course:
         event on without a break, 0 where it was fine again before, NaN where that is not seen, or no event.
         Months after the window count, as far as they are known.
     shortfall : ndarray of float64
-        Mean over the window's known months of ``max(0, 1 - income / line)``; NaN where the window is censored
-        or no income in it is known.
+        Mean over the window's known months of ``1 - income / line``, at least 0 and, where income is
+        negative, at most 1; NaN where the window is censored or no income in it is known.
     exit : ndarray of int8
         Position in ``EXITS`` of why the household's reports end before its window does; -1 where they do not.
     exit_month : ndarray of float64
@@ -232,6 +232,6 @@ def shortfalls(
         is_known = (place >= 0) & ~np.isnan(ratio)
         weight = np.where(is_known, np.minimum(period_months[at, column], column + 1), 0.0)
         known += weight
-        gap += weight * np.where(is_known, np.maximum(0.0, 1.0 - ratio), 0.0)
+        gap += weight * np.where(is_known, np.clip(1.0 - ratio, 0.0, 1.0), 0.0)
     result[at] = np.divide(gap, known, out=np.full(len(at), np.nan), where=known > 0)
     return result

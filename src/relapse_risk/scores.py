@@ -113,6 +113,31 @@ class RiskScores:
         """Calibrated risk at the last horizon, shape ``(n_rows,)``."""
         return self.risk[:, -1]
 
+    def risk_after(self, months: int) -> NDArray[np.float64]:
+        """Return the risk of an event after ``months`` among those free of it until then.
+
+        Parameters
+        ----------
+        months : int
+            One of ``horizons_months``, not the last.
+
+        Returns
+        -------
+        ndarray of float64
+            Probability of the event between then and the last horizon, given none before:
+            ``(risk_last - risk_months) / (1 - risk_months)``, between 0 and 1 as risks never fall with the
+            horizon; NaN where the event is certain before.
+
+        Raises
+        ------
+        ValueError
+            Where no risk within ``months`` was given.
+        """
+        before = self.risk[:, self.horizons_months.index(months)]
+        rest = np.full(len(before), np.nan)
+        np.divide(self.headline - before, 1.0 - before, out=rest, where=before < 1.0)
+        return rest
+
     @cached_property
     def score(self) -> NDArray[np.float64]:
         """Rank within county and as-of date, 0 to 100; 100 is the highest risk, ties share their mean."""

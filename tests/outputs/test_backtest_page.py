@@ -54,8 +54,21 @@ def a_result():
     )
     bins = np.linspace(0.05, 0.5, 5)
     crosstab = {"feature": ["a"], "zh": ["收入"], "en": ["income"], "listed": [1.0], "rest": [2.0]}
+    kinds = [
+        {"kind": kind, "zh": zh, "en": kind, "policy": policy, "capacity": 0.05, "n": 100.0, "events": n}
+        | {"predicted": None, "found": 4.0}
+        | {
+            f"{name}{end}": value
+            for name in ("precision", "recall", "roc_auc", "pr_auc")
+            for end, value in (("", 0.4), ("_low", None), ("_high", None))
+        }
+        for kind, zh, n in (("first_event", "返贫", 30.0), ("lasting", "持续", 9.0))
+        for policy in ("rules", "model", "rules+model")
+    ]
     return SimpleNamespace(
         experiment=experiment,
+        audited_capacity=0.05,
+        kinds=pl.DataFrame(kinds),
         pooled=pooled,
         reliability=pl.DataFrame({"policy": "model", "predicted": bins, "observed": bins, "n": 20}),
         groups=groups,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from relapse_risk.config import EvaluationConfig
 from relapse_risk.evaluation.groups import groups_of
 from relapse_risk.evaluation.judged import JudgedOrigin
+from relapse_risk.evaluation.kinds import outcomes_by_kind
 from relapse_risk.evaluation.missed import AuditedOrigin
 from relapse_risk.evaluation.policies import plan_policies
 from relapse_risk.features.matrix import FeatureMatrix
@@ -60,7 +61,9 @@ class AtRisk:
         red: NDArray[np.bool_] = tier_of(self.matrix, self.hits) == RED
         return red
 
-    def planned(self, config: EvaluationConfig, n_censored: int) -> JudgedOrigin:
+    def planned(
+        self, config: EvaluationConfig, n_censored: int, *, is_first_event: bool = True
+    ) -> JudgedOrigin:
         """Return the households that policies compete for, with every policy's plan."""
         kept = np.flatnonzero(~self.is_red)
         matrix = self.matrix.rows(kept)
@@ -78,6 +81,7 @@ class AtRisk:
             audit_share=config.audit_share,
             oracle=oracle,
         )
+        half = self.labels.horizon_months // 2
         ids = self.matrix.index["household_id"]
         outcome = self.labels.outcome
         return JudgedOrigin(
@@ -92,6 +96,12 @@ class AtRisk:
             red_counts={
                 "n_red": len(outcome) - len(kept),
                 "events_red": int(outcome.sum() - outcome[kept].sum()),
+            },
+            kinds=outcomes_by_kind(self.labels.rows(kept), is_first_event=is_first_event),
+            later_risk={
+                policy: known.risk_after(half)
+                for policy, known in scores.items()
+                if half in known.horizons_months
             },
         )
 

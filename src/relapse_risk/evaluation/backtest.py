@@ -27,6 +27,7 @@ from relapse_risk.evaluation.guards import (
     single_indicator_aucs,
 )
 from relapse_risk.evaluation.judged import JudgedOrigin
+from relapse_risk.evaluation.kinds import found_by_kind
 from relapse_risk.evaluation.metrics import calibration_in_the_large, calibration_slope, reliability_table
 from relapse_risk.evaluation.missed import AuditedOrigin, errors_by_group, list_against_rest, missed_relapses
 from relapse_risk.evaluation.notices import Notice
@@ -34,7 +35,7 @@ from relapse_risk.evaluation.origins import judged_origins, split_before, traini
 from relapse_risk.evaluation.plans import VisitPlan
 from relapse_risk.evaluation.policies import true_risk
 from relapse_risk.evaluation.records import Record, pooled_records, records_of
-from relapse_risk.evaluation.result import BacktestResult
+from relapse_risk.evaluation.result import AUDITED_CAPACITY, BacktestResult
 from relapse_risk.evaluation.selection import choose_policies
 from relapse_risk.features.build import build_features
 from relapse_risk.features.extra import features_for
@@ -53,8 +54,6 @@ __all__ = ["BacktestResult", "Bench", "judged_origins", "run_backtest", "split_b
 
 # Kinds of model that are judged beside the experiment's own.
 BASELINES = ("best_indicator", "scorecard", "logistic")
-# Who is listed and who is missed is told at the capacity nearest to this.
-AUDITED_CAPACITY = 0.05
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -173,7 +172,10 @@ class Bench:
         if rows is None:
             self.notes.append(_nobody_judged(origin, n_censored))
             return
-        self.judged.append(rows.planned(self.experiment.evaluation, n_censored))
+        is_first_event = self.experiment.label.kind == "first_event"
+        self.judged.append(
+            rows.planned(self.experiment.evaluation, n_censored, is_first_event=is_first_event)
+        )
         self.audited.append(rows.audited(self.judged[-1], self.panel, self.model_features))
         self.risks.append(rows.risks(self.judged[-1]))
         outcome = rows.labels.outcome
@@ -226,14 +228,9 @@ class Bench:
                 zh="没有可供判断的家庭：请核对实验设定的人群、标签和日期是否与数据相符。",
             )
         config = self.experiment.evaluation
-        pooled = pooled_records(
-            self.judged,
-            config.capacities,
-            config.cluster,
-            config.bootstrap_replicates,
-            config.seed,
-            is_one_model=not config.is_refitted or len(self.judged) == 1,
-        )
+        drawn = (config.capacities, config.cluster, config.bootstrap_replicates, config.seed)
+        is_one_model = not config.is_refitted or len(self.judged) == 1
+        pooled = pooled_records(self.judged, *drawn, is_one_model=is_one_model)
         horizon = self.experiment.label.horizon_months
         aucs = mean_single_aucs(self._single)
         single = dict(zip(self.model_features.names, aucs.tolist(), strict=False))
@@ -246,9 +243,8 @@ class Bench:
             reliability=reliability,
             calibration=calibration,
             scores=scores,
-            groups=errors_by_group(
-                self.audited, config.capacities, config.cluster, config.bootstrap_replicates, config.seed
-            ),
+            groups=errors_by_group(self.audited, *drawn),
+            kinds=found_by_kind(self.judged, *drawn, is_one_model=is_one_model),
             crosstab=list_against_rest(self.audited, audited_at, self.model_features),
             missed=missed_relapses(self.audited, audited_at),
             selection=choose_policies(by_origin),

@@ -40,6 +40,11 @@ class JudgedOrigin:
         Households with a hit that gives them a tier, those in 红 included.
     red_counts : mapping of str to int
         ``n_red`` and ``events_red``: households in 红 that were taken out, and events among them.
+    kinds : mapping of str to ndarray
+        Outcomes of other kinds on the same rows; see
+        :func:`~relapse_risk.evaluation.kinds.outcomes_by_kind`.
+    later_risk : mapping of str to ndarray
+        By policy, the risk of an event in the second half of the window among those free in the first.
     """
 
     origin: date
@@ -51,3 +56,5 @@ class JudgedOrigin:
     oracle: Array | None = None
     rule_hits: frozenset[str] = frozenset()
     red_counts: Mapping[str, int] = field(default_factory=lambda: {"n_red": 0, "events_red": 0})
+    kinds: Mapping[str, Array] = field(default_factory=dict)
+    later_risk: Mapping[str, Array] = field(default_factory=dict)

@@ -187,7 +187,7 @@ class _Pooled:
         squared = None if risk is None else (risk - outcome) ** 2
 
         def figures(weights: Array) -> tuple[dict[str, Array], list[Array], list[Array], list[Array]]:
-            ranking = {} if orders is None else _ranking_over(orders, outcome, weights)
+            ranking = {} if orders is None else ranking_over(orders, outcome, weights)
             if squared is not None:
                 ranking["brier"] = ratio(weights @ squared, weights.sum(axis=1))
             return ranking, *_found(policy, origins, capacities, weights)
@@ -214,10 +214,18 @@ class _Pooled:
         }
 
 
-def _ranking_over(
-    orders: Sequence[tuple[slice, ScoreOrder]], outcome: Array, weights: Array
+def ranking_over(
+    orders: Sequence[tuple[slice | NDArray[np.int64], ScoreOrder]], outcome: Array, weights: Array
 ) -> dict[str, Array]:
-    """Return weighted means of ROC-AUC and PR-AUC over blocks of rows, by replicate."""
+    """Return weighted means of ROC-AUC and PR-AUC over blocks of rows, by replicate.
+
+    Parameters
+    ----------
+    orders : sequence of (rows, ScoreOrder)
+        Rows that one model scored, and their order.
+    outcome : ndarray of float64, shape (n_rows,)
+    weights : ndarray of float64, shape (n_replicates, n_rows)
+    """
     area, pairs, precision, events = (np.zeros(len(weights)) for _ in range(4))
     for block, order in orders:
         gain = order.gain(outcome[block], weights[:, block])

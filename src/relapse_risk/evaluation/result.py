@@ -19,6 +19,8 @@ from relapse_risk.evaluation.notices import Notice
 from relapse_risk.evaluation.records import ALL_ORIGINS, Record
 from relapse_risk.files import parquet_bytes, write_together
 
+# Who is listed and who is missed is told at the capacity nearest to this.
+AUDITED_CAPACITY = 0.05
 MANIFEST_FILE = "manifest.json"
 _POOLED_COLUMNS = (
     "policy",
@@ -59,6 +61,8 @@ class BacktestResult:
     groups : polars.DataFrame
         Errors of the lists by group of households; see
         :func:`~relapse_risk.evaluation.missed.errors_by_group`.
+    kinds : polars.DataFrame
+        What lists find of each kind of relapse; see :func:`~relapse_risk.evaluation.kinds.found_by_kind`.
     crosstab : polars.DataFrame
         The list against the rest, and relapses missed against those found; see
         :func:`~relapse_risk.evaluation.missed.list_against_rest`.
@@ -88,6 +92,7 @@ class BacktestResult:
     calibration: list[Record]
     scores: pl.DataFrame
     groups: pl.DataFrame
+    kinds: pl.DataFrame
     crosstab: pl.DataFrame
     missed: pl.DataFrame
     selection: pl.DataFrame
@@ -113,6 +118,11 @@ class BacktestResult:
     def pooled(self) -> list[Record]:
         """Records over all origins."""
         return [record for record in self.records if record["origin"] == ALL_ORIGINS]
+
+    @property
+    def audited_capacity(self) -> float:
+        """The capacity, of those judged, at which it is told who is listed and who is missed."""
+        return min(self.experiment.evaluation.capacities, key=lambda one: abs(one - AUDITED_CAPACITY))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the records as a frame, one row each."""
@@ -160,8 +170,8 @@ class BacktestResult:
         ----------
         out : Path
             Gets ``metrics.json`` (the records), ``summary.md`` (Chinese and English), ``reliability.csv``,
-            ``scores.parquet``, ``groups.csv``, ``list_against_rest.csv``, ``missed.parquet``,
-            ``selection.csv``, and last ``manifest.json``.
+            ``scores.parquet``, ``groups.csv``, ``kinds.csv``, ``list_against_rest.csv``,
+            ``missed.parquet``, ``selection.csv``, and last ``manifest.json``.
 
         Raises
         ------
@@ -176,6 +186,7 @@ class BacktestResult:
             "reliability.csv": self.reliability.write_csv(include_bom=True).encode(),
             "scores.parquet": parquet_bytes(self.scores),
             "groups.csv": self.groups.write_csv(include_bom=True).encode(),
+            "kinds.csv": self.kinds.write_csv(include_bom=True).encode(),
             "list_against_rest.csv": self.crosstab.write_csv(include_bom=True).encode(),
             "missed.parquet": parquet_bytes(self.missed),
             "selection.csv": self.selection.write_csv(include_bom=True).encode(),

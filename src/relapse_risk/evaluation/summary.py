@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relapse_risk.evaluation.estimand_tables import kinds_sentences, kinds_table, markdown_lines
 from relapse_risk.evaluation.intervals import TOO_FEW_CLUSTERS
 from relapse_risk.evaluation.records import COMPARED_WITH, Record
 from relapse_risk.vocabulary import Bilingual, Language
@@ -103,8 +104,13 @@ def _section(result: BacktestResult, language: Language) -> str:
         rows = [record for record in pooled if record["capacity"] == capacity]
         lines += ["", f"## {_text(language, '容量', 'Capacity')} {_capacity(capacity, language)}", ""]
         lines += _table(rows, language)
+    shown_at = result.audited_capacity
+    title = _text(language, "各类返贫，容量", "Kinds of relapse, capacity")
+    lines += ["", f"## {title} {_capacity(shown_at, language)}", ""]
+    lines += markdown_lines(kinds_table(result.kinds, shown_at, language))
     lines += ["", _text(language, "## 直说", "## In plain words"), ""]
     lines += [f"- {sentence}" for sentence in comparison_sentences(pooled, language)]
+    lines += [f"- {sentence}" for sentence in kinds_sentences(result.kinds, shown_at, language)]
     lines += [f"- {sentence}" for sentence in _calibration(result, language)]
     lines += [f"- {sentence}" for sentence in _lead_times(pooled, language)]
     if first["is_too_few_clusters"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from relapse_risk.evaluation.estimand_tables import Table, kinds_sentences, kinds_table
 from relapse_risk.evaluation.result import BacktestResult
 from relapse_risk.evaluation.summary import NAMES, comparison_sentences
 from relapse_risk.files import write_together
@@ -89,6 +90,7 @@ def backtest_html(result: BacktestResult, pictures: dict[str, bytes], language: 
     title = f"{say('回测', 'Backtest')}: {result.experiment.name}"
     figures = "".join(picture.decode()[picture.decode().index("<svg") :] for picture in pictures.values())
     sentences = [*comparison_sentences(result.pooled, language), *_missed(result, language)]
+    sentences += kinds_sentences(result.kinds, capacity, language)
     sentences += [f"⚠ {notice.shown(language)}" for notice in result.alarm_notices]
     sentences += [notice.shown(language) for notice in result.note_notices]
     groups = result.groups.filter((pl.col("capacity") == capacity) & (pl.col("policy") == "rules+model"))
@@ -102,6 +104,8 @@ def backtest_html(result: BacktestResult, pictures: dict[str, bytes], language: 
         *(f"<li>{escape(sentence)}</li>" for sentence in sentences),
         f"</ul><h2>{say('各类家庭', 'By group')}: {escape(listed)}, {capacity:g}</h2>",
         _group_table(groups, language),
+        f"<h2>{say('各类返贫', 'Kinds of relapse')}: {capacity:g}</h2>",
+        _text_table(kinds_table(result.kinds, capacity, language)),
         f"<h2>{say('名单与其余家庭', 'The list against the rest')}</h2>",
         _html_table(crosstab.select(name, "listed", "rest", "found", "missed", "listed_against_rest")),
         f"<h2>{say('按规定办法选择策略', 'Policies chosen by stated rules')}</h2>",
@@ -120,7 +124,7 @@ def write_backtest(result: BacktestResult, out: Path, language: Language = "zh")
 
 
 def _shown_capacity(result: BacktestResult) -> float:
-    return float(min(result.experiment.evaluation.capacities, key=lambda capacity: abs(capacity - 0.05)))
+    return result.audited_capacity
 
 
 def _missed(result: BacktestResult, language: Language) -> list[str]:
@@ -155,6 +159,12 @@ def _group_table(groups: pl.DataFrame, language: Language) -> str:
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _text_table(table: Table) -> str:
+    cells = [[escape(cell) for cell in row] for row in table]
+    lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells[1:]]
+    return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in cells[0])}</tr>{''.join(lines)}</table>"
 
 
 def _html_table(frame: pl.DataFrame) -> str:
