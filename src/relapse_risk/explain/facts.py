@@ -7,7 +7,8 @@ one voice: its contributions are summed, and its strongest sentence that is true
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from relapse_risk.explain.attribute import Attributions
 from relapse_risk.features.expression import Array, Constant, features_in
 from relapse_risk.features.matrix import FeatureMatrix
-from relapse_risk.features.spec import Feature
+from relapse_risk.features.spec import Feature, FeatureSet
 from relapse_risk.rules.spec import Rule, is_parameter, placeholders_in
 from relapse_risk.scores import HIT, RuleHits
 from relapse_risk.vocabulary import Direction
@@ -67,25 +68,22 @@ def choose_facts(
     is known, its ``reason_when`` holds, it does not lie on the safe side of the median against its declared
     direction, and no rule hit has said it already, in itself or in another figure of its family.
     """
-    spoken = [feature for feature in attributions.features if feature.reason is not None]
+    speech = _speech_of(attributions.features, matrix.features, tuple(rules))
+    spoken = list(speech.spoken)
     if not spoken:
         return [], np.full((len(rows), k), NO_FACT)
-    listed = matrix.rows(rows)
-    may_speak = _is_worth_saying(spoken, matrix, listed)
-    may_speak &= ~_is_said_by_rules(spoken, matrix, hits, rows, rules)
-    voice = _voices(spoken, attributions)
-    families = list(dict.fromkeys(family_of(feature) for feature in attributions.features))
-    of_family = np.array([families.index(family_of(feature)) for feature in attributions.features])
-    speakers = np.full((len(rows), len(families)), NO_FACT)
-    strength = np.full((len(rows), len(families)), -np.inf)
-    for number, family in enumerate(families):
-        members = np.array(
-            [i for i, feature in enumerate(spoken) if family_of(feature) == family], dtype=np.int64
-        )
-        total = attributions.values[:, of_family == number].sum(axis=1)
+    may_speak = _is_worth_saying(speech, matrix, rows) & ~_is_said_by_rules(speech, hits, rows, rules)
+    own = attributions.values[:, speech.places]
+    voice = np.where(own >= 0, own + attributions.values @ speech.lends, -np.inf)
+    voice = np.where(may_speak, voice, -np.inf)
+    speakers = np.full((len(rows), speech.n_families), NO_FACT)
+    strength = np.full((len(rows), speech.n_families), -np.inf)
+    for number in range(speech.n_families):
+        members = np.flatnonzero(speech.family_of_spoken == number)
         if not len(members):
             continue
-        voices = np.where(may_speak[:, members], voice[:, members], -np.inf)
+        total = attributions.values[:, speech.family_of_feature == number].sum(axis=1)
+        voices = voice[:, members]
         has_voice = (voices.max(axis=1) > 0) & (total > 0)
         speakers[has_voice, number] = members[voices.argmax(axis=1)][has_voice]
         strength[has_voice, number] = total[has_voice]
@@ -106,10 +104,9 @@ def choose_protections(
     """
     features = list(attributions.features)
     direction = np.array([0 if f.is_categorical else int(f.direction) for f in features], dtype=np.float64)
-    names = attributions.features.names
-    values = matrix.rows(rows).select(names).values
+    columns = np.array([matrix.features.position(feature.name) for feature in features])
     with np.errstate(invalid="ignore"):
-        is_safe = (values - _medians(matrix.select(names).values)) * direction < 0
+        is_safe = (matrix.values[np.ix_(rows, columns)] - _medians(matrix, columns)) * direction < 0
     lowering = np.where(is_safe, np.minimum(attributions.values, 0.0), 0.0)
     families = list(dict.fromkeys(map(family_of, features)))
     of_family = np.array([families.index(family_of(feature)) for feature in features])
@@ -129,38 +126,77 @@ def family_of(feature: Feature) -> str:
     return _VOICE_OF.get(feature.family, feature.family)
 
 
-def _voices(spoken: Sequence[Feature], attributions: Attributions) -> Array:
-    """Return contributions, with what features without a sentence lend; -inf where the risk is lowered."""
-    own = attributions.values[:, [attributions.features.position(feature.name) for feature in spoken]]
-    silent = [feature for feature in attributions.features if feature.reason is None]
-    about = [_tells(feature) for feature in spoken]
-    lends = np.zeros((len(attributions.features), len(spoken)))
-    for lender in silent:
-        position = attributions.features.position(lender.name)
+@dataclass(frozen=True, eq=False)
+class _Speech:
+    """What follows from a model's features and the rules alone, worked out once.
+
+    Attributes
+    ----------
+    spoken : tuple of Feature
+        Those with a sentence.
+    places : ndarray of int64, shape (n_spoken,)
+        Their positions among the model's features.
+    family_of_feature, family_of_spoken : ndarray of int64
+        Number of the family of each of the model's features, and of each that speaks.
+    n_families : int
+    lends : ndarray of float64, shape (n_features, n_spoken)
+        1 where a feature without a sentence lends its contribution to one that has it.
+    said : ndarray of int64, shape (n_rules, n_spoken)
+        1 where a hit of the rule says the fact, or another of its family.
+    """
+
+    spoken: tuple[Feature, ...]
+    places: NDArray[np.int64]
+    family_of_feature: NDArray[np.int64]
+    family_of_spoken: NDArray[np.int64]
+    n_families: int
+    lends: Array
+    said: NDArray[np.int64]
+
+
+@lru_cache(maxsize=8)
+def _speech_of(features: FeatureSet, known: FeatureSet, rules: tuple[Rule, ...]) -> _Speech:
+    spoken = tuple(feature for feature in features if feature.reason is not None)
+    families = list(dict.fromkeys(map(family_of, features)))
+    about = {feature.name: _tells(feature) for feature in features}
+    lends = np.zeros((len(features), len(spoken)))
+    for position, lender in enumerate(features):
         for i, feature in enumerate(spoken):
-            is_kin = family_of(feature) == family_of(lender) and not about[i].isdisjoint(_tells(lender))
-            lends[position, i] = float(is_kin)
-    voices: Array = np.where(own >= 0, own + attributions.values @ lends, -np.inf)
-    return voices
+            is_kin = family_of(feature) == family_of(lender)
+            if lender.reason is None and is_kin and not about[feature.name].isdisjoint(about[lender.name]):
+                lends[position, i] = 1.0
+    said = np.zeros((len(rules), len(spoken)), dtype=np.int64)
+    for i, rule in enumerate(rules):
+        worded = {family_of(known[name]) for name in worded_features(rule) if name in known}
+        read = set(rule.all_features)
+        said[i] = [family_of(f) in worded or not read.isdisjoint(about[f.name]) for f in spoken]
+    return _Speech(
+        spoken,
+        np.array([features.position(feature.name) for feature in spoken], dtype=np.int64),
+        np.array([families.index(family_of(feature)) for feature in features], dtype=np.int64),
+        np.array([families.index(family_of(feature)) for feature in spoken], dtype=np.int64),
+        len(families),
+        lends,
+        said,
+    )
 
 
-def _is_worth_saying(spoken: Sequence[Feature], population: FeatureMatrix, listed: FeatureMatrix) -> Mask:
+def _is_worth_saying(speech: _Speech, matrix: FeatureMatrix, rows: NDArray[np.int64]) -> Mask:
     """Return where a value is known, its condition holds, and it is not on the safe side of the median."""
-    names = [feature.name for feature in spoken]
-    values = listed.select(names).values
-    conditions = [Constant(1.0) if f.reason_when is None else f.reason_when for f in spoken]
-    holds = np.column_stack(listed.evaluate(*conditions)) == 1.0
-    direction = np.array([int(feature.direction) for feature in spoken], dtype=np.float64)
-    medians = _medians(population.select(names).values)
+    columns = np.array([matrix.features.position(feature.name) for feature in speech.spoken])
+    values = matrix.values[np.ix_(rows, columns)]
+    conditions = [Constant(1.0) if f.reason_when is None else f.reason_when for f in speech.spoken]
+    holds = np.column_stack(matrix.evaluate(*conditions, rows=rows)) == 1.0
+    direction = np.array([int(feature.direction) for feature in speech.spoken], dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        is_safe = (values - medians) * direction < 0
+        is_safe = (values - _medians(matrix, columns)) * direction < 0
     is_worth: Mask = ~np.isnan(values) & holds & ~(is_safe & (direction != Direction.EITHER))
     return is_worth
 
 
-def _medians(values: Array) -> Array:
-    """Return the median of each column over evenly spaced rows; NaN where nothing is known."""
-    sample = values[:: max(1, len(values) // _REFERENCE_ROWS)]
+def _medians(matrix: FeatureMatrix, columns: NDArray[np.int64]) -> Array:
+    """Return the median of some columns over evenly spaced rows; NaN where nothing is known."""
+    sample = matrix.values[:: max(1, len(matrix) // _REFERENCE_ROWS), columns]
     medians = np.full(sample.shape[1], np.nan)
     is_known = ~np.isnan(sample).all(axis=0)
     if is_known.any():
@@ -169,24 +205,11 @@ def _medians(values: Array) -> Array:
 
 
 def _is_said_by_rules(
-    spoken: Sequence[Feature],
-    matrix: FeatureMatrix,
-    hits: RuleHits,
-    rows: NDArray[np.int64],
-    rules: Sequence[Rule],
+    speech: _Speech, hits: RuleHits, rows: NDArray[np.int64], rules: Sequence[Rule]
 ) -> Mask:
     """Return where a rule hit has said the fact, or another of its family, shape ``(n, n_spoken)``."""
-    said = np.zeros((len(rules), len(spoken)), dtype=np.int64)
-    for i, rule in enumerate(rules):
-        families = {
-            family_of(matrix.features[name]) for name in worded_features(rule) if name in matrix.features
-        }
-        read = set(rule.all_features)
-        said[i] = [
-            family_of(feature) in families or not read.isdisjoint(_tells(feature)) for feature in spoken
-        ]
     states = hits.states[rows][:, [hits.codes.index(rule.code) for rule in rules]]
-    is_said: Mask = ((states == HIT).astype(np.int64) @ said) > 0
+    is_said: Mask = ((states == HIT).astype(np.int64) @ speech.said) > 0
     return is_said
 
 

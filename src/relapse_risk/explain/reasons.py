@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,55 @@ class Reasons:
         return self.frame.to_pandas()
 
 
+@dataclass(frozen=True, eq=False)
+class ChosenReasons:
+    """What is to be said of each row, before it is worded in a language.
+
+    Attributes
+    ----------
+    spoken : list of Feature
+    facts : ndarray of int64, shape (n, k)
+        Positions in ``spoken``, strongest first; ``NO_FACT`` where nothing more is to be said.
+    missing : list of dict
+        As :func:`~relapse_risk.rules.apply.missing_fields` gives it.
+    thin : list of tuple of str
+        Families of which too little is known.
+    """
+
+    spoken: list[Feature]
+    facts: NDArray[np.int64]
+    missing: list[dict[str, tuple[str, ...]]]
+    thin: list[tuple[str, ...]]
+
+
+def choose_reasons(
+    matrix: FeatureMatrix,
+    attributions: Attributions | None,
+    hits: RuleHits,
+    rules: Sequence[Rule],
+    k: int,
+    rows: NDArray[np.int64],
+) -> ChosenReasons:
+    """Return what :func:`make_reasons` words, for lists in several languages; its parameters and errors."""
+    spoken: list[Feature] = []
+    facts = np.full((len(rows), 0), NO_FACT)
+    if attributions is not None:
+        index = matrix.index[rows].select("household_id", "as_of_date")
+        if not attributions.index.select("household_id", "as_of_date").equals(index):
+            raise ContractError(
+                "RR471",
+                "contributions",
+                f"{len(attributions)} rows that are not the {len(rows)} to be explained",
+                "the contributions of the rows asked for, in their order",
+                "Explain these rows of the matrix",
+            )
+        spoken, facts = choose_facts(matrix, attributions, hits, rows, rules, k)
+    listed = matrix.rows(rows)
+    return ChosenReasons(
+        spoken, facts, missing_fields(matrix, hits, rows, rules), thin_families(listed.coverage)
+    )
+
+
 def make_reasons(
     matrix: FeatureMatrix,
     attributions: Attributions | None,
@@ -82,6 +132,7 @@ def make_reasons(
     *,
     rows: NDArray[np.int64] | None = None,
     bases: Sequence[tuple[Basis, ...]] | None = None,
+    chosen: ChosenReasons | None = None,
 ) -> Reasons:
     """Return reasons, things to verify, suggested measures, key groups and data gaps for chosen rows.
 
@@ -102,6 +153,8 @@ def make_reasons(
         Positions in the matrix; all rows where not given.
     bases : sequence of tuple of Basis, length n, optional
         Why each row is on the list; worked out from hits and self-applications where not given.
+    chosen : ChosenReasons, optional
+        Of the same rows; worked out where not given.
 
     Returns
     -------
@@ -117,31 +170,38 @@ def make_reasons(
     ContractError
         RR471 where the attributions are of other rows.
     """
-    chosen = np.arange(len(matrix)) if rows is None else rows
-    index = matrix.index[chosen].select("household_id", "as_of_date")
-    why = default_bases(matrix, hits, rules, chosen, attributions is not None) if bases is None else bases
-    phrases = hit_phrases(matrix, hits, chosen, language, rules)
+    positions = np.arange(len(matrix)) if rows is None else rows
+    told = chosen or choose_reasons(matrix, attributions, hits, rules, k, positions)
+    has_model = attributions is not None
+    why = default_bases(matrix, hits, rules, positions, has_model) if bases is None else bases
+    phrases = hit_phrases(matrix, hits, positions, language, rules)
     facts = (
-        _say_low_income(matrix, chosen, language)
-        if attributions is None
-        else say_facts(matrix, attributions, hits, chosen, rules, language, k, index)
+        say_facts(told, matrix, positions, language)
+        if has_model
+        else _say_low_income(matrix, positions, language)
     )
     # A routine visit is chosen by income where there is no model, and at random where there is one.
     said = [
         told if (Basis.ROUTINE in basis) == (attributions is None) else []
         for basis, told in zip(why, facts, strict=True)
     ]
-    gaps = _name_gaps(matrix, hits, chosen, rules, language)
+    gaps = _name_gaps(told, matrix, language)
     sentences, to_verify = _assemble(why, phrases, said, [gap for gap, _ in gaps], rules, language, k)
-    frame = index.with_columns(
-        *(
-            pl.Series(f"reason_{i + 1}", [s[i] if i < len(s) else None for s in sentences], dtype=pl.String)
-            for i in range(k)
-        ),
-        _column("to_verify", to_verify),
-        _column("suggested_measures", suggest_measures(matrix, hits, chosen, language, rules)),
-        _column("key_groups", key_groups(matrix, chosen, language)),
-        _column("data_gaps", [gap for _, gap in gaps]),
+    frame = (
+        matrix.index[positions]
+        .select("household_id", "as_of_date")
+        .with_columns(
+            *(
+                pl.Series(
+                    f"reason_{i + 1}", [s[i] if i < len(s) else None for s in sentences], dtype=pl.String
+                )
+                for i in range(k)
+            ),
+            _column("to_verify", to_verify),
+            _column("suggested_measures", suggest_measures(matrix, hits, positions, language, rules)),
+            _column("key_groups", key_groups(matrix, positions, language)),
+            _column("data_gaps", [gap for _, gap in gaps]),
+        )
     )
     return Reasons(frame, language)
 
@@ -200,36 +260,14 @@ def _lead_in(basis: tuple[Basis, ...], facts: list[str], language: Language) -> 
 
 
 def say_facts(
-    matrix: FeatureMatrix,
-    attributions: Attributions,
-    hits: RuleHits,
-    rows: NDArray[np.int64],
-    rules: Sequence[Rule],
-    language: Language,
-    k: int,
-    index: pl.DataFrame,
+    told: ChosenReasons, matrix: FeatureMatrix, rows: NDArray[np.int64], language: Language
 ) -> list[list[Fact]]:
-    """Return each row's facts that raise its risk, strongest first, as sentences with what to verify.
-
-    Raises
-    ------
-    ContractError
-        RR471 where the attributions are of other rows than ``index``.
-    """
+    """Return each row's facts that raise its risk, strongest first, as sentences with what to verify."""
     said: list[list[Fact]] = [[] for _ in rows]
-    if not attributions.index.select("household_id", "as_of_date").equals(index):
-        raise ContractError(
-            "RR471",
-            "contributions",
-            f"{len(attributions)} rows that are not the {len(rows)} to be explained",
-            "the contributions of the rows asked for, in their order",
-            "Explain these rows of the matrix",
-        )
-    spoken, chosen = choose_facts(matrix, attributions, hits, rows, rules, k)
-    for slot in range(chosen.shape[1]):
-        for number in np.unique(chosen[:, slot][chosen[:, slot] != NO_FACT]):
-            feature: Feature = spoken[number]
-            places = np.flatnonzero(chosen[:, slot] == number)
+    for of_slot in told.facts.T:
+        for number in np.unique(of_slot[of_slot != NO_FACT]):
+            feature = told.spoken[number]
+            places = np.flatnonzero(of_slot == number)
             if feature.reason is None:
                 continue
             texts = render_rows(feature.reason, matrix, rows[places], language, feature.name)
@@ -274,22 +312,23 @@ def _say_low_income(matrix: FeatureMatrix, rows: NDArray[np.int64], language: La
     return said
 
 
-def _name_gaps(
-    matrix: FeatureMatrix, hits: RuleHits, rows: NDArray[np.int64], rules: Sequence[Rule], language: Language
-) -> list[tuple[str, str]]:
+def _name_gaps(told: ChosenReasons, matrix: FeatureMatrix, language: Language) -> list[tuple[str, str]]:
     """Return what is missing for rules that can't be judged: what a visit can fill, and all of it."""
-    named: list[tuple[str, str]] = []
-    missing_rows = missing_fields(matrix, hits, rows, rules)
-    missed = {name for missing in missing_rows for fields in missing.values() for name in fields}
+    missed = {name for missing in told.missing for fields in missing.values() for name in fields}
     # A visit can fill gaps of a record, not a parameter or a table that the county lacks altogether.
     fillable = {n for n in missed if not is_parameter(n) and not np.isnan(matrix.column(n)).all()}
-    thin = thin_families(matrix.rows(rows).coverage)
-    for missing, families in zip(missing_rows, thin, strict=True):
-        names = list(dict.fromkeys(name for fields in missing.values() for name in fields))
-        of_record = [name for name in names if name in fillable]
-        every = [_first_few(matrix, names, language), _say_thin(families, language)]
-        named.append((_first_few(matrix, of_record, language), _CLAUSE[language].join(filter(None, every))))
-    return named
+
+    @cache
+    def named(names: tuple[str, ...]) -> str:
+        return _first_few(matrix, names, language)
+
+    found: list[tuple[str, str]] = []
+    for missing, families in zip(told.missing, told.thin, strict=True):
+        names = tuple(dict.fromkeys(name for fields in missing.values() for name in fields))
+        every = [named(names), _say_thin(families, language)]
+        of_record = tuple(name for name in names if name in fillable)
+        found.append((named(of_record), _CLAUSE[language].join(filter(None, every))))
+    return found
 
 
 def _say_thin(families: Sequence[str], language: Language) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from relapse_risk.explain.attribute import Attributions, household_contributions
 from relapse_risk.explain.changes import MovedFact
-from relapse_risk.explain.reasons import RuleOrder, make_reasons, say_facts, say_protections
+from relapse_risk.explain.reasons import RuleOrder, choose_reasons, make_reasons, say_facts, say_protections
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.outputs.list_place import ListPlace
 from relapse_risk.rules.catalog import RULES
@@ -214,14 +214,15 @@ def explain_row(
     sheet = explain_rules(matrix, hits, row, language, rules)
     hit = {line.code: line for line in sheet.lines if line.state == HIT}
     in_order = [rule.code for part in RuleOrder(rules).of(hit) for rule in part]
-    reasons = make_reasons(matrix, attributions, hits, rules, language, rows=one).frame.row(0, named=True)
+    chosen = choose_reasons(matrix, attributions, hits, rules, FACTS, one)
+    reasons = make_reasons(
+        matrix, attributions, hits, rules, language, FACTS, rows=one, chosen=chosen
+    ).frame.row(0, named=True)
     facts: tuple[str, ...] = ()
     protects: tuple[str, ...] = ()
     contributions, base = None, 0.0
     if attributions is not None:
-        index = matrix.index[one].select("household_id", "as_of_date")
-        said = say_facts(matrix, attributions, hits, one, rules, language, FACTS, index)[0]
-        facts = tuple(text for text, _ in said)
+        facts = tuple(text for text, _ in say_facts(chosen, matrix, one, language)[0])
         protects = tuple(say_protections(matrix, attributions, one, language, FACTS)[0])
         contributions = household_contributions(attributions, matrix.rows(one), sheet.household_id, language)
         base = float(attributions.base[0])

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.explain.attribute import Attributions
-from relapse_risk.explain.reasons import make_reasons
+from relapse_risk.explain.reasons import ChosenReasons, make_reasons
 from relapse_risk.features.expression import Array
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.outputs.columns import LIST_COLUMNS, REASONS
@@ -72,6 +72,7 @@ def lay_out(
     expires_on: date,
     rules: Sequence[Rule],
     attributions: Attributions | None,
+    chosen: ChosenReasons,
     language: Language,
 ) -> pl.DataFrame:
     """Return ``LIST_COLUMNS`` for chosen rows, in their order, staff columns blank.
@@ -89,11 +90,13 @@ def lay_out(
     rules : sequence of Rule
     attributions : Attributions or None
         Of ``rows``, in their order; None without a model.
+    chosen : ChosenReasons
+        Of ``rows``.
     language : {"zh", "en"}
     """
     matrix = county.matrix
     reasons = make_reasons(
-        matrix, attributions, county.hits, rules, language, REASONS, rows=rows, bases=bases
+        matrix, attributions, county.hits, rules, language, REASONS, rows=rows, bases=bases, chosen=chosen
     ).frame
     index = matrix.index[rows]
     cells: dict[str, Any] = {

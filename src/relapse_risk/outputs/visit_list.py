@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from relapse_risk.explain.reasons import default_bases
+from relapse_risk.explain.reasons import choose_reasons, default_bases
 from relapse_risk.features.coverage import is_too_thin
 from relapse_risk.features.expression import Array, feature
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.notebook import html_card
 from relapse_risk.outputs.capacity import Capacity
-from relapse_risk.outputs.columns import with_headers
+from relapse_risk.outputs.columns import REASONS, with_headers
 from relapse_risk.outputs.details import RowDetails, detail_rows
 from relapse_risk.outputs.draws import audit_rows, lottery_rows
 from relapse_risk.outputs.list_checks import check_rows
@@ -350,6 +350,8 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
     why = [*selection.basis, *bases]
     attributions = None if plan.explain is None or not len(shown) else plan.explain(county.matrix.rows(shown))
 
+    chosen = choose_reasons(county.matrix, attributions, county.hits, plan.rules, REASONS, shown)
+
     def lay(language: Language) -> pl.DataFrame:
         return lay_out(
             county,
@@ -360,6 +362,7 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
             expires_on=plan.expires_on,
             rules=plan.rules,
             attributions=attributions,
+            chosen=chosen,
             language=language,
         )
 
