@@ -116,7 +116,10 @@ class FeatureWork:
         )
         places = matrix.index.select("household_id", "as_of_date", bucket_of(matrix.index["village_code"]))
         order = places.select(pl.arg_sort_by(places.columns[2], "household_id", "as_of_date")).to_series()
-        return matrix.rows(order.cast(pl.Int64).to_numpy())
+        rows = order.cast(pl.Int64).to_numpy()
+        for column in matrix.values.T:  # one by one, so that the matrix is never there twice
+            column[:] = column[rows]
+        return replace(matrix, index=matrix.index[rows])
 
     def nothing(self) -> FeatureMatrix:
         """Return a matrix without rows, with the parameters in force in every county."""

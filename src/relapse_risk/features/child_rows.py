@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from relapse_risk.features.areas import WholeAreas
 from relapse_risk.features.conditions import EMPTY_MEANS_NONE, FALSE, TRUE, Cells, Truth, columns_in
-from relapse_risk.features.decode import Sorted, float_array, positions_in
+from relapse_risk.features.decode import Sorted, positions_in
 from relapse_risk.features.expression import Array
 from relapse_risk.features.nodes import AGE, EARNER, ColumnCondition, RowStatistic
 from relapse_risk.panel.history import History, day_number
@@ -122,9 +122,7 @@ class KnownRows:
     def _add_virtual(self, columns: frozenset[str | None]) -> None:
         day = self._known.as_of_date
         if AGE in columns and AGE not in self._virtual:
-            birth = self._table.rows.take(("birth_month",))["birth_month"]
-            months = birth.dt.year().cast(pl.Int64) * 12 + birth.dt.month()
-            self._virtual[AGE] = np.floor((month_index(day) + 1 - float_array(months)) / 12)
+            self._virtual[AGE] = np.floor((month_index(day) + 1 - self._cells.month("birth_month")) / 12)
         if EARNER in columns and EARNER not in self._virtual:
             self._virtual[EARNER] = self._earners()
 
@@ -134,10 +132,11 @@ class KnownRows:
         if members is None:
             return np.full(len(self._lives), np.nan)
         stands = members.rows.sorted(self._known.stands("member"))
-        ids = members.rows.take(("member_id",))["member_id"].filter(pl.Series(stands))
+        ids = members.rows.take(("member_id",), np.flatnonzero(stands))["member_id"]
         truth = np.append(np.array([0.0, np.nan, 1.0])[members.earners()[stands]], np.nan)
         distinct = ids.to_frame().with_row_index("at").unique("member_id", keep="last", maintain_order=True)
-        place = positions_in(self._table.rows.take(("member_id",))["member_id"], distinct["member_id"])
+        rows = self._table.rows
+        place = rows.sorted(positions_in(rows.frame["member_id"], distinct["member_id"]))
         known: Array = truth[np.append(distinct["at"].to_numpy(), len(truth) - 1)[place]]
         return known
 

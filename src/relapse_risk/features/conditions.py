@@ -65,26 +65,30 @@ class Cells:
         self._rows, self._table = rows, table
         self._codes: dict[str, tuple[Codes, list[str]]] = {}
         self._days: dict[str, Array] = {}
+        self._months: dict[str, Array] = {}
         self._numbers: dict[str, Array] = {}
         self._truths: dict[tuple[Condition, ...], Truth] = {}
 
     def _series(self, column: str) -> pl.Series:
-        if column not in self._rows.frame.columns:
-            return pl.Series(column, [None] * len(self._rows), dtype=pl.String)
-        return self._rows.take((column,))[column]
+        frame = self._rows.frame
+        if column not in frame.columns:
+            return pl.Series(column, [None], dtype=pl.String).new_from_index(0, frame.height)
+        return frame[column]
 
     def number(self, column: str) -> Array:
         """Return a column as float64, NaN where empty."""
         if column not in self._numbers:
             series = self._series(column)
             values = as_number(self._table, column, series.dtype)
-            self._numbers[column] = float_array(series.to_frame().select(values.alias("value"))["value"])
+            numbers = float_array(series.to_frame().select(values.alias("value"))["value"])
+            self._numbers[column] = self._rows.sorted(numbers)
         return self._numbers[column]
 
     def codes(self, column: str) -> tuple[Codes, list[str]]:
         """Return a column's cells as codes into its distinct texts; -1 where empty."""
         if column not in self._codes:
-            self._codes[column] = codes_of(self._series(column).cast(pl.String))
+            codes, texts = codes_of(self._series(column).cast(pl.String))
+            self._codes[column] = self._rows.sorted(codes), texts
         return self._codes[column]
 
     def day(self, column: str) -> Array:
@@ -92,12 +96,20 @@ class Cells:
         if column not in self._days:
             series = self._series(column)
             days = series.to_physical() if series.dtype == pl.Date else series.cast(pl.Float64)
-            self._days[column] = float_array(days)
+            self._days[column] = self._rows.sorted(float_array(days))
         return self._days[column]
+
+    def month(self, column: str) -> Array:
+        """Return the month of a date column, counted from year 0, NaN where empty."""
+        if column not in self._months:
+            days = self._series(column).dt
+            months = float_array(days.year().cast(pl.Int64) * 12 + days.month())
+            self._months[column] = self._rows.sorted(months)
+        return self._months[column]
 
     def is_filled(self, column: str) -> NDArray[np.bool_]:
         """Return whether each cell holds something."""
-        return self._series(column).is_not_null().to_numpy()
+        return self._rows.sorted(self._series(column).is_not_null().to_numpy())
 
     def truth(self, conditions: tuple[Condition, ...], as_of_date: date, virtual: dict[str, Array]) -> Truth:
         """Return whether each row fulfils all conditions: 2 yes, 1 not known, 0 no.

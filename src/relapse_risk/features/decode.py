@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from relapse_risk.panel.schema import ColumnType
 from relapse_risk.panel.tables import TABLE_BY_NAME
 
 Codes = NDArray[np.int32]
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 
 def as_number(table: str, column: str, dtype: pl.DataType) -> pl.Expr:
@@ -90,13 +92,13 @@ class Sorted:
     def __len__(self) -> int:
         return len(self.row)
 
-    def sorted(self, values: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return one value per row of the frame in the order of the sorted rows."""
+    def sorted(self, values: NDArray[_Kind]) -> NDArray[_Kind]:
+        """Return one value per row of the frame in the order of the sorted rows.
+
+        Columns are decoded first and put in order then: numbers move faster than cells.
+        """
         return values if self._order is None else values[self._order]
 
-    def take(self, columns: Sequence[str], rows: slice | None = None) -> pl.DataFrame:
-        """Return columns of the sorted rows, or of some of them."""
-        frame = self.frame.select(columns)
-        if self._order is None or not frame.width:
-            return frame if rows is None else frame[rows]
-        return frame[self._order if rows is None else self._order[rows]]
+    def take(self, columns: Sequence[str], at: NDArray[np.int64]) -> pl.DataFrame:
+        """Return columns of some of the sorted rows, by their places."""
+        return self.frame.select(columns)[at if self._order is None else self._order[at]]

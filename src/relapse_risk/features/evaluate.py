@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TypeGuard
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,7 @@ from relapse_risk.features.areas import AREA_SCHEMA, WIDE_LEVELS, WholeAreas, ar
 from relapse_risk.features.child_rows import ChildTable, KnownRows, Places
 from relapse_risk.features.conditions import EMPTY_MEANS_NONE, TRUE, UNKNOWN, Cells, columns_in
 from relapse_risk.features.decode import Sorted, float_array
-from relapse_risk.features.expression import Array, Expression, ParameterRef, walk
+from relapse_risk.features.expression import Array, Expression, ParameterRef
 from relapse_risk.features.nodes import (
     AsOfMonth,
     CountyValue,
@@ -35,9 +35,10 @@ from relapse_risk.features.nodes import (
     RowStatistic,
     Window,
 )
-from relapse_risk.features.peers import compare, known_by_area
+from relapse_risk.features.peers import Areas, compare, known_by_area, rows_by_area
 from relapse_risk.features.periods import Moment, PeriodNode, PeriodResults, Periods
 from relapse_risk.features.program import Program
+from relapse_risk.features.reads import reads_of
 from relapse_risk.panel.history import History
 from relapse_risk.panel.panel import KnownPanel
 from relapse_risk.panel.schema import ColumnType
@@ -46,6 +47,7 @@ from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.windows import month_end, month_index
 
 _BLOCK_ROWS = 8_192
+_RESIDENCE = ("county_code", "township_code", "village_code", "predecessor_id")
 FormulaOf = Callable[[str], Expression]
 
 
@@ -158,14 +160,18 @@ class Plan:
     @cached_property
     def first_pass_reads(self) -> dict[str, tuple[str, ...]]:
         """Tables, and columns beside the keys, that the first pass reads; no columns means all of them."""
-        inside = Plan([node.inner for node in self.wide_peers], self._formula_of)
-        columns = [leaf.column for node in inside.period_nodes for leaf in walk(node) if _is_cell(leaf)]
-        reads: dict[str, tuple[str, ...]] = {"observation": ("period_months", *dict.fromkeys(columns))}
-        for table, column in self.withheld_columns:
-            reads[table] = (*reads.get(table, ()), column)
         # Whoever goes on under another identifier is told by the members it took along.
-        reads |= {"household": (), "member": ()}
-        return reads | {leaf.table: () for leaf in inside.leaves if isinstance(leaf, RowStatistic)}
+        reads = {"household": {*_RESIDENCE}, "member": {"relation", "is_present"}, "observation": set[str]()}
+        inside = [node.inner for node in self.wide_peers]
+        columns = [reads_of(formula, self._formula_of).columns for formula in inside]
+        for table, column in (*self.withheld_columns, ("observation", "period_months"), *chain(*columns)):
+            reads.setdefault(table, set()).add(column)
+        # Statistics of rows look at further columns, also of the members whom the rows name.
+        counted = {
+            leaf.table for leaf in Plan(inside, self._formula_of).leaves if isinstance(leaf, RowStatistic)
+        }
+        whole = counted | {"member"} if counted else counted
+        return {table: () if table in whole else tuple(sorted(names)) for table, names in reads.items()}
 
     @cached_property
     def period_nodes(self) -> tuple[PeriodNode, ...]:
@@ -215,6 +221,7 @@ class Evaluation:
         self._places = Places(county, tuple(counties), areas)
         self._leaf_values: dict[Expression, Array] = {}
         self._tables: dict[str, KnownRows | None] = {}
+        self._rows_of_areas: dict[str, Areas] = {}
 
     @property
     def n_rows(self) -> int:
@@ -228,7 +235,7 @@ class Evaluation:
 
     def households(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return columns of the living households, sorted by identifier."""
-        return self._decoded.households.take(columns)[self._at]
+        return self._decoded.households.take(columns, self._at)
 
     def compute(
         self,
@@ -347,13 +354,18 @@ class Evaluation:
         return by_household
 
     def _compare_peers(self, node: PeerStatistic, inside: Plan) -> Array:
-        inner = self._arithmetic(inside, np.arange(self.n_rows))[:, 0]
-        area = self.households((node.level,))[node.level]
+        inner, areas = self._arithmetic(inside, np.arange(self.n_rows))[:, 0], self._areas(node.level)
         if self._places.areas is None or node.level not in WIDE_LEVELS:
-            known: Mapping[str, Array] = known_by_area(inner, area)
+            known: Mapping[str, Array] = known_by_area(inner, areas)
         else:
             known = self._places.areas.peers(node.inner, node.level, self._known.as_of_date)
-        return compare(node.statistic, inner, area, known)
+        return compare(node.statistic, inner, areas, known)
+
+    def _areas(self, level: str) -> Areas:
+        """Return the rows of each village, township or county."""
+        if level not in self._rows_of_areas:
+            self._rows_of_areas[level] = rows_by_area(self.households((level,))[level])
+        return self._rows_of_areas[level]
 
     def first_pass(self, plan: Plan, number: int) -> pl.DataFrame:
         """Return what other partitions of the same counties have to know of this one, a round of a plan."""
@@ -363,8 +375,7 @@ class Evaluation:
             inside = Plan([node.inner for node in wide], self._formula_of)
             values = self.compute(inside)
             for place, node in enumerate(wide):
-                area = self.households((node.level,))[node.level]
-                known = known_by_area(values[:, place], area)
+                known = known_by_area(values[:, place], self._areas(node.level))
                 frames.append(area_frame(peers_key(node.inner, node.level), day, known))
         for table, column in () if number else plan.withheld_columns:
             if (rows := self._rows_of(table)) is None:
@@ -374,10 +385,6 @@ class Evaluation:
                 held = {county: np.ones(1) for county, count in counts if count}
                 frames.append(area_frame(held_key(table, name), day, held))
         return pl.concat([pl.DataFrame(schema=AREA_SCHEMA), *frames])
-
-
-def _is_cell(node: Expression) -> TypeGuard[PeriodValue | PeriodTest]:
-    return isinstance(node, PeriodValue | PeriodTest)
 
 
 def _last_complete_month(known: KnownPanel) -> int:

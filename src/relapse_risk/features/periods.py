@@ -68,13 +68,9 @@ class Periods:
     def __init__(self, rows: Sorted) -> None:
         self._rows = rows
         self._columns: dict[tuple[str, tuple[object, ...]], Array] = {}
-        end = pl.col("period_end")
-        is_whole = (end == end.dt.month_end()).cast(pl.Int32)
-        month = end.dt.year() * 12 + end.dt.month().cast(pl.Int32) - 2 + is_whole
-        times = rows.take(("period_end", "period_months")).select(
-            month, pl.col("period_months").cast(pl.Int32)
-        )
-        self.month, self.length = times["period_end"].to_numpy(), times["period_months"].to_numpy()
+        frame = rows.frame
+        self.month = rows.sorted(_last_whole_month(frame["period_end"].to_physical().to_numpy()))
+        self.length = rows.sorted(frame["period_months"].cast(pl.Int32).to_numpy())
 
     def column(self, leaf: Expression) -> Array:
         """Return the values that a leaf reads of every period, as reported; kept for the next formula."""
@@ -94,14 +90,12 @@ class Periods:
     def _read(self, leaf: PeriodValue | PeriodTest) -> Array:
         if leaf.column not in self._rows.frame.columns:
             return np.full(len(self._rows), np.nan)
-        frame = self._rows.take((leaf.column,))
+        cells = self._rows.frame[leaf.column]
         if isinstance(leaf, PeriodTest):
-            test = pl.col(leaf.column).is_in(list(leaf.values))
-            return float_array(frame.select(test.alias("value"))["value"])
-        if frame.schema[leaf.column] == pl.Float64:
-            return float_array(frame[leaf.column])
-        number = as_number("observation", leaf.column, frame.schema[leaf.column])
-        return float_array(frame.select(number.alias("value"))["value"])
+            cells = cells.is_in(list(leaf.values))
+        elif cells.dtype != pl.Float64:
+            cells = cells.to_frame().select(as_number("observation", leaf.column, cells.dtype)).to_series()
+        return self._rows.sorted(float_array(cells))
 
     @property
     def first_month(self) -> int:
@@ -250,6 +244,16 @@ class _Run:
             latest[has_any] = self._periods.month[kept[begin[:-1][has_any]]]
             found.append(PeriodResults(values, latest))
         return found
+
+
+def _last_whole_month(days: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the index of the last month that has ended on each day."""
+    if not len(days):
+        return days
+    first = int(days.min())
+    next_day = np.arange(first + 1, int(days.max()) + 2).astype("datetime64[D]")
+    month = next_day.astype("datetime64[M]").astype(np.int32) + np.int32(12 * 1970 - 1)
+    return np.asarray(month[days - first], dtype=np.int32)
 
 
 def _specs(windows: Sequence[Window]) -> tuple[NDArray[np.int64], ...]:

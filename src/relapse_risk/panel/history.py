@@ -48,9 +48,12 @@ class History:
         until = np.full(self.frame.height, _NEVER, dtype=np.int32)
         repeated = np.flatnonzero(self._may_have_versions())
         if len(repeated):
-            rows = self.frame[repeated].select(*self._key, "recorded_on", at=pl.Series(repeated))
-            rows = rows.sort("recorded_on", maintain_order=True)
-            following = rows.select(pl.col("recorded_on").shift(-1).over(self._key))["recorded_on"]
+            rows = self.frame.select(*dict.fromkeys((*self._key, "recorded_on")))[repeated]
+            rows = rows.with_columns(at=pl.Series(repeated))
+            # To sort by the whole key takes a tenth of the time that a window over it takes.
+            rows = rows.sort(*self._key, "recorded_on", maintain_order=True)
+            is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in self._key)
+            following = rows.select(pl.when(is_same).then(pl.col("recorded_on").shift(-1))).to_series()
             until[rows["at"].to_numpy()] = following.to_physical().fill_null(_NEVER).to_numpy()
         return until
 

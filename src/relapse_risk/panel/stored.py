@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -90,7 +90,7 @@ class StoredRows:
         """
         schema: dict[str, type[pl.DataType]] = {**table.dtypes, COUNTY: pl.String, BUCKET: pl.UInt16}
         schema[SEQUENCE] = pl.UInt32
-        frames = [pl.LazyFrame(schema=schema)]
+        frames = [_no_rows(tuple(schema.items()))]
         for sequence, file in self.files:
             if file.table != table.name or file.is_copy != copies or county not in (None, file.partition):
                 continue
@@ -195,16 +195,17 @@ class StoredRows:
         where = partition.county_code, (partition.first_bucket, partition.last_bucket)
         order = (SEQUENCE, *table.key, "recorded_on")
         read = list(dict.fromkeys((*order, ID, *columns)))
-        rows, copies = (
-            self.scan(table, *where, copies=copies).select(read).collect() for copies in (False, True)
-        )
-        every = pl.concat([rows, copies], rechunk=False)
+        copies = self.scan(table, *where, copies=True).select(read).collect()
+        copied = copies[ID].unique()
+        every = pl.concat([self.scan(table, *where).select(read).collect(), copies], rechunk=False)
+        del copies
         is_kept = pl.repeat(value=True, n=every.height, eager=True)
         if wanted is not None:
             is_kept = _has_key_of(every, wanted, table)
-        is_tied = _is_tied(every, copies[ID].unique(), table)
-        tied = every.filter(is_kept & is_tied).sort(*order, maintain_order=True)
-        return pl.concat([every.filter(is_kept & ~is_tied), tied], rechunk=False).select(columns)
+        is_tied = _is_tied(every, copied, table)
+        tied = every.filter(is_kept & is_tied).sort(*order, maintain_order=True).select(columns)
+        plain = _sieved(every, columns, is_kept & ~is_tied)
+        return pl.concat([plain, tied], rechunk=False)
 
     def _wanted(self, partition: Partition) -> pl.Series:
         """Return the households that live there on one of the dates.
@@ -231,6 +232,17 @@ class StoredRows:
             if more.is_empty():
                 return wanted["household_id"]
             wanted = pl.concat([wanted, more])
+
+
+@lru_cache(maxsize=64)
+def _no_rows(schema: tuple[tuple[str, type[pl.DataType]], ...]) -> pl.LazyFrame:
+    return pl.LazyFrame(schema=dict(schema))
+
+
+def _sieved(rows: pl.DataFrame, columns: Sequence[str], is_kept: pl.Series) -> pl.DataFrame:
+    """Return columns of some rows and empty ``rows`` meanwhile, so that a table is never there twice."""
+    rows.drop_in_place(SEQUENCE)
+    return pl.DataFrame([rows.drop_in_place(name).filter(is_kept) for name in columns])
 
 
 def _columns(table: Table, only: Mapping[str, Collection[str]] | None) -> list[str]:
