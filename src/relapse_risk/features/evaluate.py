@@ -57,6 +57,8 @@ class Decoded:
     Parameters
     ----------
     histories : mapping of str to History
+    is_last_use : bool
+        Nobody reads the tables again: columns of the largest are let go as they are decoded.
 
     Attributes
     ----------
@@ -64,8 +66,8 @@ class Decoded:
         Every household of any date, sorted; their places number the households.
     """
 
-    def __init__(self, histories: Mapping[str, History]) -> None:
-        self._histories = histories
+    def __init__(self, histories: Mapping[str, History], *, is_last_use: bool = False) -> None:
+        self._histories, self._is_last_use = histories, is_last_use
         households = histories["household"].frame
         self.ids = households["household_id"].unique().sort()
         self.households = Sorted(households, self.ids)
@@ -76,8 +78,9 @@ class Decoded:
     def periods(self) -> Periods:
         """The reported periods; none where the table is absent."""
         absent = pl.DataFrame(schema=TABLE_BY_NAME["observation"].dtypes)
-        frame = self._histories["observation"].frame if "observation" in self._histories else absent
-        return Periods(Sorted(frame, self.ids, by="period_end"))
+        history = self._histories.get("observation")
+        rows = Sorted(absent if history is None else history.frame, self.ids, by="period_end")
+        return Periods(rows, history.let_go if history is not None and self._is_last_use else None)
 
     def child(self, name: str) -> ChildTable | None:
         """Return a table of rows that belong to households; None where nobody handed it in."""

@@ -7,7 +7,7 @@ counted in rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,10 +63,13 @@ class Periods:
     ----------
     rows : Sorted
         By household and ``period_end``.
+    let_go : callable, optional
+        Called with each column once it is decoded, where nobody reads the table again.
     """
 
-    def __init__(self, rows: Sorted) -> None:
-        self._rows = rows
+    def __init__(self, rows: Sorted, let_go: Callable[[str], None] | None = None) -> None:
+        self._rows, self._let_go = rows, let_go
+        self._held = frozenset(rows.frame.columns)
         self._columns: dict[tuple[str, tuple[object, ...]], Array] = {}
         frame = rows.frame
         self.month = rows.sorted(_last_whole_month(frame["period_end"].to_physical().to_numpy()))
@@ -88,7 +91,7 @@ class Periods:
         return self._columns[key]
 
     def _read(self, leaf: PeriodValue | PeriodTest) -> Array:
-        if leaf.column not in self._rows.frame.columns:
+        if leaf.column not in self._held:
             return np.full(len(self._rows), np.nan)
         cells = self._rows.frame[leaf.column]
         if isinstance(leaf, PeriodTest):
@@ -116,10 +119,26 @@ class Periods:
             RR317 where a formula inside a window reads something else than one period.
         """
         program = Program(list(dict.fromkeys(node.inner for node in nodes)))
+        self._decode([leaf for leaf in program.leaves if not isinstance(leaf, ParameterRef)])
         run = _Run(self, self._rows, program, nodes, moments)
         for first, stop in self._blocks():
             run.block(first, stop)
         return run.results()
+
+    def _decode(self, leaves: Sequence[Expression]) -> None:
+        """Decode what the leaves read, column by column, so that no table is there twice."""
+        by_column: dict[str, list[Expression]] = {}
+        for leaf in leaves:
+            by_column.setdefault(getattr(leaf, "column", ""), []).append(leaf)
+        for column, reading in by_column.items():
+            for leaf in reading:
+                self.column(leaf)
+            if self._let_go is not None and column in self._held:
+                self._let_go(column)
+
+    def forget(self) -> None:
+        """Let go of the decoded columns; they are decoded anew where they are asked for again."""
+        self._columns.clear()
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         """Yield ranges of whole households with about as many rows as a processor's cache holds."""
