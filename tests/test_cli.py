@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relapse_risk.cli import app
+from relapse_risk.panel.store import Store
 
 EXPERIMENT = """
 name = "small"
@@ -122,11 +123,20 @@ def test_a_list_of_rules_only_appears_whole_and_is_never_overwritten(county: Pat
 def test_a_list_that_staff_filled_in_comes_back(county: Path) -> None:
     """The way there and back with the verbs alone; the second time nothing is new."""
     out = county / "out" / "list-and-back"
+    contacts, secret = county / "contacts.csv", county / "secret.txt"
+    households = Store(county / "store").open().tables["household"]["household_id"].unique().sort()
+    contacts.write_text(
+        "户编号,户主姓名\n" + "".join(f"{home},张三\n" for home in households), encoding="utf-8"
+    )
+    secret.write_text("correct horse", encoding="utf-8")
     made = run(
         *("visit-list", "--store", county / "store", "--as-of", "2023-12-31", "--out", out),
-        *("--model", "none", "--capacity", 60),
+        *("--model", "none", "--capacity", 400, "--lottery", 0.1),
+        *("--contacts", contacts, "--encrypt", secret),
     )
     assert made.exit_code == 0, made.output
+    assert "联系方式：" in made.output
+    assert "张三" not in made.output
     listed = next(out.glob("走访清单_*.csv"))
     rows = pl.read_csv(listed, infer_schema=False)
     filled = rows.with_columns(走访日期=pl.lit("2024-01-10"), 核实结果=pl.lit("属实"))
@@ -137,6 +147,7 @@ def test_a_list_that_staff_filled_in_comes_back(county: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"已录入走访{rows.height}条" in done.output
     assert "precision" in done.output
+    assert "抽签比较" in done.output
     assert f"此前已录入{rows.height}条" in run(*call).output
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,11 +44,13 @@ STRONGEST = 8
 
 @dataclass(frozen=True)
 class ListOptions:
-    """How the lists of one run are made and written."""
+    """How the lists of one run are made and written; contacts and password are never shown."""
 
     capacity: int | Capacity
     settings: ListSettings
     is_forced: bool = False
+    contacts: pl.DataFrame | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
 
 
 def simulate_exports(
@@ -294,7 +296,9 @@ def write_visit_lists(
         unverified=merged_unverified([part.unverified for part in parts]),
         unknown_parameters=tuple(sorted({name for part in parts for name in part.unknown_parameters})),
     )
-    write_visit_list(lists, out, is_forced=options.is_forced)
+    write_visit_list(
+        lists, out, is_forced=options.is_forced, contacts=options.contacts, password=options.password
+    )
     return lists
 
 

@@ -174,6 +174,8 @@ def test_a_household_written_in_by_hand_is_its_own_application(office: Office) -
     frame = pl.concat([office.filled({1: "属实"}), by_hand])
     report = record_visits(office.returned(frame), office.store, office.lists, today=TODAY)
     assert (report.recorded, report.by_hand) == (2, 1)
+    assert report.beside.rows() == [("自主申报", 1, 1, 0)]
+    assert report.results["outcome"].count() == 1
     case = Store(office.store).open().tables["workflow"].filter(pl.col("household_id") == other)
     assert case["channel"].to_list() == ["自主申报"]
 

@@ -57,6 +57,29 @@ def test_publish_writes_everything_and_leaves_no_staging(tmp_path: Path):
     assert sorted(p.name for p in (tmp_path / "new" / "list").iterdir()) == ["a.csv", "manifest.json"]
 
 
+def test_a_new_folder_appears_at_once_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where the process is stopped between two files."""
+    folder, seen = tmp_path / "new" / "list", []
+
+    def stopped(descriptor: int) -> None:
+        seen.append(folder.exists())
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        publish([("a.csv", b"1"), ("manifest.json", b"2")], folder)
+    assert seen == [False, False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_private_files_are_their_owners_alone(tmp_path: Path):
+    for folder in (tmp_path / "new", tmp_path):
+        publish([("a.csv", b"1"), ("b.xlsx", b"2")], folder, private=["b.xlsx"])
+        assert [(folder / name).stat().st_mode & 0o077 for name in ("a.csv", "b.xlsx")] != [0, 0]
+        assert (folder / "b.xlsx").stat().st_mode & 0o777 == 0o600
+
+
 def test_same_bytes_again_change_nothing(tmp_path: Path):
     files = [("a.csv", b"1")]
     publish(files, tmp_path)

@@ -187,6 +187,16 @@ def visit_list(
     per_township: Annotated[
         bool, typer.Option("--per-township", help="Write each township's rows as files of their own, too.")
     ] = False,
+    lottery: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of capacity drawn by lot at the edge; see the county guide."),
+    ] = 0.0,
+    contacts: Annotated[
+        Path | None, typer.Option(help="Names and phones (联系方式), for the workbook alone.")
+    ] = None,
+    encrypt: Annotated[
+        Path | None, typer.Option(metavar="PASSFILE", help="Lock the workbook with the password in a file.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Keep an earlier list aside.")] = False,
 ) -> None:
     """Write one prioritised visit list per county as CSV and workbook, with a manifest.
@@ -194,8 +204,11 @@ def visit_list(
     Example: relapse-risk visit-list --store data/store --as-of 2024-12-31 --capacity 200 --out outputs/list
 
     Example: relapse-risk visit-list --as-of 2024-12-31 --capacity capacity.csv --out outputs/list
+
+    Example: relapse-risk visit-list --as-of 2024-12-31 --capacity 9 --contacts c.csv --encrypt p.txt --out l
     """
     from relapse_risk.outputs.capacity import capacity_of
+    from relapse_risk.outputs.contacts import joined_message, read_contacts, read_password
     from relapse_risk.outputs.visit_list import ListSettings
     from relapse_risk.pipeline import find_model
     from relapse_risk.runs import ListOptions, write_visit_lists
@@ -210,8 +223,15 @@ def visit_list(
             project.rest_days,
             language=language,
             is_per_township=per_township,
+            lottery_share=lottery,
         )
-        options = ListOptions(capacity_of(capacity), settings, is_forced=force)
+        options = ListOptions(
+            capacity_of(capacity),
+            settings,
+            is_forced=force,
+            contacts=None if contacts is None else read_contacts(contacts),
+            password=None if encrypt is None else read_password(encrypt),
+        )
         with progress("visit-list") as show:
             lists = write_visit_lists(
                 store_of(store), folder, as_of.date(), out, options, show, thresholds=thresholds_of_project()
@@ -219,6 +239,8 @@ def visit_list(
         for county in lists.counties:
             for line in county.summary_lines(language):
                 console().print(line, markup=False)
+        if options.contacts is not None:
+            console().print(joined_message(lists, options.contacts).text(language), markup=False)
         console().print(f"→ {out}")
 
 
@@ -229,24 +251,43 @@ def record_visits(
     lists: Annotated[
         list[Path] | None, typer.Option("--lists", help="Folders that lists were written to.")
     ] = None,
+    password: Annotated[
+        Path | None, typer.Option(metavar="PASSFILE", help="Password of locked workbooks, in a file.")
+    ] = None,
 ) -> None:
     """Record the visits of returned lists, and say how good the lists were.
 
     Example: relapse-risk record-visits returned.xlsx --store data/store --lists outputs
     """
+    from relapse_risk.config import Experiment
+    from relapse_risk.outputs.contacts import read_password
     from relapse_risk.outputs.feedback import record_visits as record
+    from relapse_risk.outputs.issued import find_lotteries
     from relapse_risk.outputs.list_quality import estimate_missed, precision_of_lists
+    from relapse_risk.outputs.visit_effect import visit_effect
+    from relapse_risk.pipeline import open_store
 
     project = open_project()
     with errors_shown():
-        report = record(returned, store_of(store), lists or [project.outputs])
+        secret = None if password is None else read_password(password)
+        folders = lists or [project.outputs]
+        report = record(returned, store_of(store), folders, password=secret)
         for line in report.summary_lines(project.language):
             console().print(line, markup=False)
         precision = precision_of_lists(report.results)
         tables = {
             "核实结果 what visits found": precision.filter(precision["verified"] > 0),
+            "清单以外 beside the list": report.beside,
             "随机抽样估计的漏列户数 missed, by the audit sample": estimate_missed(report.results),
         }
+        drawn = find_lotteries(folders)
+        if drawn.height:
+            is_there = project.experiment.exists()
+            experiment = experiment_of(None) if is_there else Experiment(name="default")
+            panel = open_store(store_of(store), thresholds_of_project())
+            tables["抽签比较：列入清单带来的变化 what being listed changed, by lot"] = visit_effect(
+                drawn, panel, experiment.label, experiment.cohort
+            )
         for title, frame in tables.items():
             if frame.height:
                 rows = [["–" if cell is None else cell for cell in row] for row in frame.rows()]

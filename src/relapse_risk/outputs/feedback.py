@@ -16,6 +16,7 @@ import polars as pl
 
 from relapse_risk.errors import DataError
 from relapse_risk.outputs.issued import find_issued
+from relapse_risk.outputs.list_quality import FOUND, VERIFIED
 from relapse_risk.outputs.returned import STAFF_COLUMNS, ReturnedList, read_returned
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.parse import parse_columns
@@ -23,10 +24,10 @@ from relapse_risk.panel.report import IngestReport
 from relapse_risk.panel.schema import Table
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.tables import TABLE_BY_NAME
-from relapse_risk.vocabulary import Bilingual, Language
+from relapse_risk.vocabulary import NOT_MET, Bilingual, Language
 
 _HAND = "H"
-_SELF_APPLICATION = "自主申报"
+_SELF_APPLICATION, _WAITING = "自主申报", "候补"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class VisitReport:
         Rows sent back, with reasons; None where there was nothing new.
     results : polars.DataFrame
         :func:`list_results` of all lists that are known, with all visits in the store.
+    beside : polars.DataFrame
+        :func:`found_beside`: visits to households that were not on a list, apart from it.
     """
 
     files: tuple[tuple[str, ReturnedList], ...]
@@ -52,6 +55,7 @@ class VisitReport:
     by_hand: int
     ingested: IngestReport | None
     results: pl.DataFrame
+    beside: pl.DataFrame
 
     def __repr__(self) -> str:
         return f"VisitReport({self.recorded} visits recorded, {self.known_already} known already)"
@@ -111,7 +115,12 @@ _SENT_BACK = Bilingual("{}行有误，已退回：{}。", "{} rows were sent bac
 
 
 def record_visits(
-    returned: Path | Sequence[Path], store: Path, lists: Iterable[Path], *, today: date | None = None
+    returned: Path | Sequence[Path],
+    store: Path,
+    lists: Iterable[Path],
+    *,
+    today: date | None = None,
+    password: str | None = None,
 ) -> VisitReport:
     """Record the visits of returned lists in the store.
 
@@ -124,6 +133,8 @@ def record_visits(
         Folders that lists were written to, with all below them.
     today : date, optional
         The day the visits became known; the day of the call where not given.
+    password : str, optional
+        Opens workbooks that were written with one.
 
     Returns
     -------
@@ -136,6 +147,8 @@ def record_visits(
         RR103 or RR197 where a file is no list, RR198 where no list is to be found in ``lists``.
     MachineError
         RR651 where another process is writing to the store, RR652 where the disk refuses.
+    ConfigurationError
+        RR488 where a workbook has a password that was not given.
     """
     paths = [returned] if isinstance(returned, Path) else list(returned)
     folders = list(lists)
@@ -149,7 +162,7 @@ def record_visits(
             "Name the folder that the list was written to with --lists",
             zh="找不到已下发的清单，请用 --lists 指明清单所在文件夹。",
         )
-    files = tuple((path.name, read_returned(path, issued)) for path in paths)
+    files = tuple((path.name, read_returned(path, issued, password)) for path in paths)
     rows = pl.concat([one.rows for _, one in files])
     day = today or datetime.now().astimezone().date()
     stored = Store(store).open().tables
@@ -169,6 +182,7 @@ def record_visits(
         by_hand=accepted.get("workflow", 0),
         ingested=report,
         results=list_results(issued, known),
+        beside=found_beside(list_results(issued, known), known),
     )
 
 
@@ -188,9 +202,7 @@ def list_results(issued: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
         ``list_id, rank, household_id, as_of_date, county_code, tier, basis, risk_score, is_listed, is_audit,
         unit, inclusion_probability, audit_pool_n, outcome``; no outcome where no visit came back.
     """
-    latest = visits.sort("recorded_on", maintain_order=True).unique(
-        "visit_id", keep="last", maintain_order=True
-    )
+    latest = _latest(visits)
     outcome = latest.filter(pl.col("list_id").is_not_null()).select("list_id", "household_id", "outcome")
     return issued.select(
         *("list_id", "rank", "household_id", "as_of_date", "county_code", "tier", "basis", "risk_score"),
@@ -200,6 +212,42 @@ def list_results(issued: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
         on=["list_id", "household_id"],
         how="left",
         maintain_order="left",
+    )
+
+
+def found_beside(results: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
+    """Return what visits found at households that no list named.
+
+    Parameters
+    ----------
+    results : polars.DataFrame
+        Of :func:`list_results`.
+    visits : polars.DataFrame
+        Table ``visit``, with all versions.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``group`` (候补 for the waiting list, 自主申报 for households that staff wrote in), ``verified``,
+        ``found``, ``not_met``; only groups with a visit. They are no part of a list's precision: who wrote
+        them in, or went there, had a reason that the list did not have.
+    """
+    waiting = results.filter(~pl.col("is_listed"), pl.col("outcome").is_not_null())
+    by_hand = _latest(visits).filter(pl.col("visit_id").str.starts_with(f"{_HAND}-"))
+    groups = {_WAITING: waiting["outcome"], _SELF_APPLICATION: by_hand["outcome"].drop_nulls()}
+    rows = [
+        (group, *(int(outcome.is_in(kind).sum()) for kind in (VERIFIED, FOUND, NOT_MET)))
+        for group, outcome in groups.items()
+        if len(outcome)
+    ]
+    names = ("verified", "found", "not_met")
+    return pl.DataFrame(rows, schema={"group": pl.String} | dict.fromkeys(names, pl.Int64), orient="row")
+
+
+def _latest(visits: pl.DataFrame) -> pl.DataFrame:
+    """Return the latest version of each visit."""
+    return visits.sort("recorded_on", maintain_order=True).unique(
+        "visit_id", keep="last", maintain_order=True
     )
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +19,7 @@ from relapse_risk.errors import ConfigurationError, MachineError
 
 # A spreadsheet runs a cell that starts with one of these; some take the full-width forms for the same.
 _FORMULA = "^([ \u3000]*[=+\\-@\t＝＋－＠])"
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write other line ends
 _LINE_BREAKS = "[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+"
 
 
@@ -60,12 +61,18 @@ def json_bytes(payload: Mapping[str, object]) -> bytes:
 
 
 def publish(
-    files: Sequence[tuple[str, bytes]], folder: Path, *, is_forced: bool = False, replaces: Iterable[str] = ()
+    files: Sequence[tuple[str, bytes]],
+    folder: Path,
+    *,
+    is_forced: bool = False,
+    replaces: Iterable[str] = (),
+    private: Collection[str] = (),
 ) -> tuple[Path, ...]:
     """Write files into a folder so that all of them appear or none does.
 
-    Everything is first written and flushed beside its place, then moved in, in order: put the file that
-    says "complete" (a manifest) last. If a move fails, what was moved is taken back.
+    Everything is first written and flushed beside its place. A folder that is new appears at once with all
+    that is in it. Into one that is there, files are moved in order: put the file that says "complete" (a
+    manifest) last. If a move fails, what was moved is taken back.
 
     Parameters
     ----------
@@ -76,6 +83,8 @@ def publish(
         Keep what is in the way aside under a name with ``.old1``, ``.old2``, … instead of refusing.
     replaces : iterable of str
         Further files of an earlier edition, to be kept aside with it.
+    private : collection of str
+        Files that only their owner may read (mode 0600, where the system knows modes).
 
     Returns
     -------
@@ -103,13 +112,12 @@ def publish(
             "Choose another folder, or use --force to keep the earlier edition aside",
             zh=f"“{folder}”中已有另一份结果，未作覆盖；请另选文件夹，或用 --force 将旧文件改名保留。",
         )
-    is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _move_in(files, folder, in_the_way)
+        if folder.exists():
+            _move_in(files, folder, in_the_way, private)
+        else:
+            _make_whole(files, folder, private)
     except OSError as error:
-        if is_new and folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
         raise MachineError(
             "RR601",
             str(folder),
@@ -125,13 +133,32 @@ def _holds(path: Path, data: bytes) -> bool:
     return path.is_file() and path.read_bytes() == data
 
 
-def _move_in(files: Sequence[tuple[str, bytes]], folder: Path, in_the_way: Sequence[Path]) -> None:
+def _make_whole(files: Sequence[tuple[str, bytes]], folder: Path, private: Collection[str]) -> None:
+    """Make a folder with its files beside its place, then give it its name."""
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    try:
+        for name, data in files:
+            _write_through(staging / name, data, is_private=name in private)
+        staging.chmod(folder.parent.stat().st_mode & 0o777)
+        staging.replace(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        for parent in missing:
+            parent.rmdir()
+        raise
+
+
+def _move_in(
+    files: Sequence[tuple[str, bytes]], folder: Path, in_the_way: Sequence[Path], private: Collection[str]
+) -> None:
     """Stage, keep aside, move in; on failure put everything back as it was and raise."""
     staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     moved: list[tuple[Path, Path]] = []
     try:
         for name, data in files:
-            _write_through(staging / name, data)
+            _write_through(staging / name, data, is_private=name in private)
         for path in in_the_way:
             moved.append((path, _aside(path)))
             path.rename(moved[-1][1])
@@ -147,8 +174,9 @@ def _move_in(files: Sequence[tuple[str, bytes]], folder: Path, in_the_way: Seque
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
+def _write_through(path: Path, data: bytes, *, is_private: bool) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600 if is_private else 0o666)
+    with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

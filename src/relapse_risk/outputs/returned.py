@@ -6,6 +6,7 @@ the identifier is whole and another one, the columns were sorted apart and the r
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import polars as pl
 
 from relapse_risk.errors import DataError
 from relapse_risk.outputs.columns import LIST_COLUMNS
+from relapse_risk.outputs.contacts import is_locked, unlocked
 from relapse_risk.outputs.issued import COMPUTED_COLUMNS
 from relapse_risk.outputs.workbook import LISTED_SHEET, WAITING_SHEET
 from relapse_risk.panel.csv_source import read_csv
@@ -57,7 +59,7 @@ class ReturnedList:
     changed: pl.DataFrame
 
 
-def read_returned(path: Path, issued: pl.DataFrame) -> ReturnedList:
+def read_returned(path: Path, issued: pl.DataFrame, password: str | None = None) -> ReturnedList:
     """Return what staff wrote into a list, and what of the rest was altered.
 
     Parameters
@@ -66,13 +68,21 @@ def read_returned(path: Path, issued: pl.DataFrame) -> ReturnedList:
         CSV in any encoding and with columns in any order, or a workbook; headers in either language.
     issued : polars.DataFrame
         Of :func:`~relapse_risk.outputs.issued.find_issued`.
+    password : str, optional
+        Opens a workbook that has one.
 
     Raises
     ------
     DataError
         RR103 where the file is no table, RR197 where it is not a list.
+    ConfigurationError
+        RR488 where the workbook does not open.
     """
-    texts = _read(path)
+    if is_locked(path):
+        with tempfile.TemporaryDirectory() as folder:
+            texts = _read(unlocked(path, password, Path(folder)))
+    else:
+        texts = _read(path)
     ids = pl.col("household_id").str.strip_prefix("'")
     texts = texts.with_columns(ids.alias("household_id"), pl.col("rank").cast(pl.Int64, strict=False))
     is_filled = pl.any_horizontal(pl.col(STAFF_COLUMNS).is_not_null())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relapse_risk.outputs.columns import LIST_COLUMNS, ListColumn, with_headers
+from relapse_risk.outputs.columns import LIST_COLUMNS, ListColumn
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language, Tier
 
@@ -51,11 +51,11 @@ _WIDTHS = {
     "list_id": 26,
     **dict.fromkeys(("reason_1", "reason_2", "reason_3", "to_verify", "suggested_measures"), 34),
 }
-# On paper: columns of the list side by side under one header, and the width in characters.
+# On paper: columns of the list, as far as it has them, under one header, and the width in characters.
 _PAPER: tuple[tuple[Bilingual, tuple[str, ...], float], ...] = (
     (Bilingual("序号", "rank"), ("rank",), 5),
     (Bilingual("乡镇、村", "place"), ("township", "village"), 11),
-    (Bilingual("户编号", "household_id"), ("household_id",), 11),
+    (Bilingual("户编号", "household_id"), ("household_id", "head_name", "phone", "address"), 11),
     (Bilingual("优先级", "tier"), ("tier",), 5),
     (Bilingual("主要原因", "reasons"), ("reason_1", "reason_2", "reason_3"), 38),
     (Bilingual("建议核实事项", "to_verify"), ("to_verify",), 26),
@@ -101,6 +101,8 @@ class ListPages:
     route : polars.DataFrame
         Suggested order of driving, as :func:`~relapse_risk.outputs.route.route_of` gives it; rows that are
         not in ``listed`` are left out.
+    columns : tuple of ListColumn
+        Those of ``listed`` and ``waiting``, in order: more than ``LIST_COLUMNS`` where there are contacts.
     """
 
     listed: pl.DataFrame
@@ -108,6 +110,7 @@ class ListPages:
     note: Sequence[str]
     title: str
     route: pl.DataFrame
+    columns: tuple[ListColumn, ...] = LIST_COLUMNS
 
 
 def workbook_bytes(pages: ListPages, language: Language) -> bytes:
@@ -127,11 +130,11 @@ def workbook_bytes(pages: ListPages, language: Language) -> bytes:
     with xlsxwriter.Workbook(buffer, options) as book:
         book.set_properties({"created": _CREATED})
         formats = _formats(book)
-        _write_list(book, LISTED_SHEET, pages.listed, formats, pages.title, language)
+        _write_list(book, LISTED_SHEET, pages.listed, pages, formats, language)
         _write_paper(book, pages.listed, formats, pages.title, language)
         _write_route(book, pages, formats, language)
         if pages.waiting.height:
-            _write_list(book, WAITING_SHEET, pages.waiting, formats, pages.title, language)
+            _write_list(book, WAITING_SHEET, pages.waiting, pages, formats, language)
         _write_note(book.add_worksheet(NOTE_SHEET.text(language)), pages.note, formats)
     return buffer.getvalue()
 
@@ -172,20 +175,19 @@ def _write_list(
     book: Workbook,
     name: Bilingual,
     frame: pl.DataFrame,
+    pages: ListPages,
     formats: Mapping[str, Format],
-    title: str,
     language: Language,
 ) -> None:
     """Write header and cells, freeze, filter, and offer values to choose from."""
     sheet = book.add_worksheet(name.text(language))
-    names = [column.name for column in LIST_COLUMNS]
+    names = [column.name for column in pages.columns]
     last, repeated = len(names) - 1, names.index(_REPEATED)
     widths = [_WIDTHS.get(column, _DEFAULT_WIDTH) for column in names]
     _set_rows(sheet, frame, names, widths)
-    for place, (column, header) in enumerate(
-        zip(LIST_COLUMNS, with_headers(frame, language).columns, strict=True)
-    ):
+    for place, column in enumerate(pages.columns):
         is_staff = column.filled_by == "staff"
+        header = column.header(language)
         sheet.write_string(0, place, header, formats["staff_head" if is_staff else "head"])
         sheet.set_column(place, place, widths[place])
         for row, value in enumerate(frame[column.name].to_list(), start=1):
@@ -195,7 +197,7 @@ def _write_list(
             sheet.data_validation(1, place, max(frame.height, 1), place, rule)
     sheet.freeze_panes(1, repeated + 1)
     sheet.autofilter(0, 0, max(frame.height, 1), last)
-    _set_up_pages(sheet, 3, title, language)
+    _set_up_pages(sheet, 3, pages.title, language)
     sheet.repeat_columns(0, repeated)
 
 
@@ -205,7 +207,11 @@ def _write_paper(
     """Write what a visitor carries along, one A4 page wide."""
     sheet = book.add_worksheet(PAPER_SHEET.text(language))
     joined = frame.select(
-        pl.concat_str(pl.col(names).cast(pl.String), separator="\n", ignore_nulls=True).alias(names[0])
+        pl.concat_str(
+            pl.col([name for name in names if name in frame.columns]).cast(pl.String),
+            separator="\n",
+            ignore_nulls=True,
+        ).alias(names[0])
         for _, names, _ in _PAPER
     )
     _set_rows(sheet, joined, joined.columns, [width for _, _, width in _PAPER])

@@ -17,6 +17,7 @@ import polars as pl
 
 from relapse_risk.files import parquet_bytes
 from relapse_risk.outputs.columns import with_headers
+from relapse_risk.outputs.contacts import columns_with_contacts, locked, with_contacts
 from relapse_risk.outputs.files import csv_bytes, json_bytes, publish
 from relapse_risk.outputs.issued import ISSUED_FILE, LOTTERY_FILE, issued_rows, lottery_ledger
 from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
@@ -59,7 +60,14 @@ _NOTE_LINES = (
 )
 
 
-def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = False) -> tuple[Path, ...]:
+def write_visit_list(
+    visit_list: VisitList,
+    out: Path,
+    *,
+    is_forced: bool = False,
+    contacts: pl.DataFrame | None = None,
+    password: str | None = None,
+) -> tuple[Path, ...]:
     """Write the lists of all counties into a folder, whole or not at all.
 
     Parameters
@@ -69,6 +77,11 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
         Created where it is missing.
     is_forced : bool
         Keep an earlier list that is in the way aside, under names with ``.old1``, instead of refusing.
+    contacts : polars.DataFrame, optional
+        Of :func:`~relapse_risk.outputs.contacts.read_contacts`: each workbook, and nothing else, gets those
+        of its own households, and only its owner may read the file.
+    password : str, optional
+        Opens the workbooks; only their owner may read the files.
 
     Returns
     -------
@@ -93,18 +106,35 @@ def write_visit_list(visit_list: VisitList, out: Path, *, is_forced: bool = Fals
         files.append((edition.listed_file("csv"), csv_bytes(with_headers(edition.listed, language))))
         if edition.waiting.height:
             files.append((edition.waiting_file, csv_bytes(with_headers(edition.waiting, language))))
-        pages = ListPages(edition.listed, edition.waiting, note, edition.title, edition.county.route)
-        files.append((edition.listed_file("xlsx"), workbook_bytes(pages, language)))
+        book = workbook_bytes(_pages(edition, note, contacts), language)
+        files.append((edition.listed_file("xlsx"), locked(book, password) if password else book))
         if edition.is_of_county and edition.county.details is not None:
             files.append((edition.listed_file("html"), _page(visit_list, edition.county)))
     files.append((_NOTE.text(language), ("\ufeff" + "".join(f"{line}\r\n" for line in note)).encode()))
     files.append((ISSUED_FILE, parquet_bytes(issued_rows(visit_list))))
     if (drawn := lottery_ledger(visit_list)).height:
         files.append((LOTTERY_FILE, parquet_bytes(drawn)))
-    manifest = json_bytes(manifest_of("visit_list", _contents(visit_list), files))
+    is_private = contacts is not None or password is not None
+    private = [name for name, _ in files if is_private and name.endswith(".xlsx")]
+    told = [(name, data) for name, data in files if name not in private]
+    contents = {**_contents(visit_list), "private_files": private}
+    manifest = json_bytes(manifest_of("visit_list", contents, told))
     return publish(
-        [*files, (MANIFEST_FILE, manifest)], out, is_forced=is_forced, replaces=_files_of_earlier_list(out)
+        [*files, (MANIFEST_FILE, manifest)],
+        out,
+        is_forced=is_forced,
+        replaces=_files_of_earlier_list(out),
+        private=private,
     )
+
+
+def _pages(edition: _Edition, note: list[str], contacts: pl.DataFrame | None) -> ListPages:
+    """Return what the workbook of an edition shows, with the contacts of its own households if any."""
+    route = edition.county.route
+    if contacts is None:
+        return ListPages(edition.listed, edition.waiting, note, edition.title, route)
+    listed, waiting = (with_contacts(rows, contacts) for rows in (edition.listed, edition.waiting))
+    return ListPages(listed, waiting, note, edition.title, route, columns_with_contacts())
 
 
 def _page(visit_list: VisitList, county: CountyList) -> bytes:
@@ -244,6 +274,6 @@ def _files_of_earlier_list(out: Path) -> list[str]:
     """Return the files that the manifest already in the folder names."""
     try:
         earlier = json.loads((out / MANIFEST_FILE).read_text(encoding="utf-8"))
-        return [str(name) for name in earlier["files"]]
+        return [str(name) for name in (*earlier["files"], *earlier.get("private_files", ()))]
     except (OSError, ValueError, KeyError, TypeError):
         return []
