@@ -12,7 +12,7 @@ from relapse_risk.search_space import SearchConfig
 from relapse_risk.toml_file import Strict
 from relapse_risk.vocabulary import HouseholdType, Language
 
-_NEVER_SEARCHED = {"intervals_months", "stopping_months", "seed"}
+_NEVER_SEARCHED = {"intervals_months", "stopping_months", "most_rows", "seed"}
 Outcome = Literal["income", "status", "schooling", "medical_insurance", "housing", "water"]
 
 
@@ -73,12 +73,15 @@ class ModelConfig(Strict):
         Most trees; fewer where more do not help on a later window inside the training origins.
     stopping_months : int
         Length of that window; 0 always grows ``n_estimators`` trees.
+    most_rows : int
+        Where more are at risk on the fit origins, all events and a weighted sample of the rest are fitted.
     """
 
     kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard"] = "blend"
     intervals_months: tuple[int, ...] = (3, 6, 12)
     n_estimators: int = Field(default=150, ge=1)
     stopping_months: int = Field(default=6, ge=0)
+    most_rows: int = Field(default=500_000, ge=1_000)
     learning_rate: float = Field(default=0.05, gt=0)
     num_leaves: int = Field(default=15, ge=2)
     max_depth: int = Field(default=8, ge=1)

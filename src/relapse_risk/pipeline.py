@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError
@@ -27,6 +28,7 @@ from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.forecast.earlier import EXPECTED_FILE, expected_file
 from relapse_risk.labels import Labels, make_labels, require_line
 from relapse_risk.modeling.quantile import INCOME, INCOME_MONTHS, IncomeModel, fit_income, income_after
+from relapse_risk.modeling.sampling import sample_rows
 from relapse_risk.modeling.store import next_version, save_model
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
 from relapse_risk.outputs.manifest import sha256_of
@@ -145,13 +147,14 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     ContractError
         RR352 where a county has no monitoring line in force.
     """
-    return train_model(*_training_rows(panel, experiment, known_on), experiment, panel.provenance)
+    matrix, labels, split, weight = _training_rows(panel, experiment, known_on)
+    return train_model(matrix, labels, split, experiment, panel.provenance, weight)
 
 
 def _training_rows(
     panel: Panel, experiment: Experiment, known_on: date | None
-) -> tuple[FeatureMatrix, Labels, OriginSplit]:
-    """Return what a model is trained on; see :func:`train`."""
+) -> tuple[FeatureMatrix, Labels, OriginSplit, NDArray[np.float64]]:
+    """Return what a model is trained on, and how many rows each row stands for; see :func:`train`."""
     day = known_on or experiment.evaluation.labels_known_on or panel.last_recorded_on or date.max
     split = split_origins(
         training_origins(panel, experiment, day),
@@ -164,8 +167,13 @@ def _training_rows(
     origins = split.fit_origins + split.calibration_origins
     features = choose_features(features_for(panel), experiment.features)
     require_line(panel, origins, experiment.label, experiment.cohort, day)
-    matrix = build_features(panel, origins, features)
-    return matrix, make_labels(panel, origins, experiment.label, experiment.cohort, day), split
+    labels = make_labels(panel, origins, experiment.label, experiment.cohort, day)
+    labels = labels.rows(labels.is_at_risk)
+    kept, weight = sample_rows(labels, split.fit_origins, experiment.model.most_rows, experiment.model.seed)
+    labels = labels.rows(kept)
+    households = {origin: labels.at(origin).index["household_id"].to_list() for origin in origins}
+    matrix = build_features(panel, origins, features, households=households)
+    return matrix, labels, split, weight
 
 
 def train_income(panel: Panel, experiment: Experiment, known_on: date | None = None) -> IncomeModel:
@@ -242,13 +250,14 @@ def train_and_track(
     overridden = require_guards(result.alarm_notices, overrides, where)
     if on_progress:
         on_progress("train", 0, 0)
-    rows = _training_rows(panel, experiment, known_on)
-    model = train_model(*rows, experiment, panel.provenance)
+    matrix, labels, split, weight = _training_rows(panel, experiment, known_on)
+    model = train_model(matrix, labels, split, experiment, panel.provenance, weight)
     overridden += require_guards(check_model(panel, model, features_for(panel)), overrides, where)
     said = [{"code": notice.code, "zh": notice.text.zh, "en": notice.text.en} for notice in overridden]
     if on_progress:
         on_progress("stability", 0, 0)
-    facts = {"overridden_guards": said, "stability": measure_stability(panel, model, *rows)}
+    stability = measure_stability(panel, model, matrix, labels, split, weight)
+    facts = {"overridden_guards": said, "stability": stability}
     model = replace(model, metadata={**model.metadata, **facts})
     folder = save_model(
         model,

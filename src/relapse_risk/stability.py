@@ -38,7 +38,12 @@ _JANUARY = 1
 
 
 def measure_stability(
-    panel: Panel, model: TrainedModel, matrix: FeatureMatrix, labels: Labels, split: OriginSplit
+    panel: Panel,
+    model: TrainedModel,
+    matrix: FeatureMatrix,
+    labels: Labels,
+    split: OriginSplit,
+    sample_weight: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Return how ranks, lists and reasons move between two trainings, and between two months.
 
@@ -47,7 +52,7 @@ def measure_stability(
     panel : Panel
     model : TrainedModel
         Trained on ``matrix``, ``labels`` and ``split``, on which it is trained again with another seed.
-    matrix, labels, split
+    matrix, labels, split, sample_weight
         As in :func:`~relapse_risk.modeling.training.train_model`.
 
     Returns
@@ -71,7 +76,7 @@ def measure_stability(
     both = build_features(frozen, dates, households=households.gather_every(every).to_list())
     now, later = (both.at(day) for day in dates)
     here = _Listing.of(model, now)
-    other = _retrained(model, matrix, labels, split)
+    other = _retrained(model, matrix, labels, split, sample_weight)
     seeds = None if other is None else here.compared_with(_Listing.of(other, now))
     months = here.compared_with(_Listing.of(model, later))
     return {
@@ -101,7 +106,11 @@ def _as_it_stood(panel: Panel, day: date) -> Panel:
 
 
 def _retrained(
-    model: TrainedModel, matrix: FeatureMatrix, labels: Labels, split: OriginSplit
+    model: TrainedModel,
+    matrix: FeatureMatrix,
+    labels: Labels,
+    split: OriginSplit,
+    sample_weight: NDArray[np.float64] | None,
 ) -> TrainedModel | None:
     """Return the same training with another seed, without its calibration, which moves no rank."""
     experiment = model.experiment
@@ -111,7 +120,7 @@ def _retrained(
         "model": experiment.model.model_copy(update={"seed": experiment.model.seed + 1}),
         "calibration": experiment.calibration.model_copy(update={"method": "none"}),
     }
-    return train_model(matrix, labels, split, experiment.model_copy(update=other))
+    return train_model(matrix, labels, split, experiment.model_copy(update=other), None, sample_weight)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.labels import Labels, make_labels, require_line
+from relapse_risk.modeling.sampling import sample_rows
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.synthetic.truth import Truth
@@ -152,7 +153,12 @@ class Bench:
         for day in dates:
             if day not in self._at_risk:
                 self._at_risk[day] = self._features(day, self.model_features, labels.at(day))
+        config = self.experiment.model
+        kept, weight = sample_rows(labels, split.fit_origins, config.most_rows, config.seed)
         matrix = _joined([self._at_risk[day] for day in sorted(dates)])
+        matrix, labels = (
+            (matrix, labels) if len(kept) == len(labels) else (matrix.rows(kept), labels.rows(kept))
+        )
         kinds = {"model": self.experiment.model.kind, **{kind: kind for kind in BASELINES}}
         trained: dict[str, TrainedModel] = {}
         for kind in dict.fromkeys(kinds.values()):
@@ -163,6 +169,7 @@ class Bench:
                 split,
                 self.experiment.model_copy(update={"model": model}),
                 self.panel.provenance,
+                weight,
             )
         return {policy: trained[kind] for policy, kind in kinds.items()}
 

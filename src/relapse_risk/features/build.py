@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -37,7 +37,7 @@ def build_features(
     as_of_dates: Sequence[date],
     features: FeatureSet | None = None,
     thresholds: ThresholdTable | None = None,
-    households: Sequence[str] | None = None,
+    households: Sequence[str] | Mapping[date, Sequence[str]] | None = None,
     what_if: Sequence[Threshold] = (),
     areas: WholeAreas | None = None,
     library: FeatureSet | None = None,
@@ -56,7 +56,7 @@ def build_features(
         What to compute; the library where not given. A formula may name features outside the set.
     thresholds : ThresholdTable, optional
         The layers under the panel's own rows; ``panel.thresholds`` where not given.
-    households : sequence of str, optional
+    households : sequence of str, or mapping of as-of date to one, optional
         Return only these; comparisons with peers still run over all households.
     what_if : sequence of Threshold, optional
         Laid over everything that is in force, the panel's own rows included.
@@ -86,7 +86,7 @@ def build_features(
         )
     every = library or features_for(panel)
     wanted = every if features is None else features
-    chosen = None if households is None else pl.Series(sorted(set(households)), dtype=pl.String)
+    chosen = {day: _chosen(households, day) for day in as_of_dates}
     plan, formula_of = _planned(wanted, every)
     known = panel.known_at_each(as_of_dates)
     decoded = Decoded(known[0].histories, is_last_use=is_last_use)
@@ -96,7 +96,9 @@ def build_features(
     ]
     periods = decoded.periods.compute(plan.period_nodes, [each.moment for each in dated])
     decoded.periods.forget()
-    rows = [_positions(each, chosen) for each in dated]
+    rows = [
+        _positions(each, chosen[panel_then.as_of_date]) for each, panel_then in zip(dated, known, strict=True)
+    ]
     ends = np.cumsum([len(each) for each in rows])
     values = np.empty((int(ends[-1]), len(wanted)), order="F")
     indexes, parameters = [], []
@@ -153,6 +155,13 @@ def _planned(wanted: FeatureSet, every: FeatureSet) -> tuple[Plan, Callable[[str
         return (wanted if name in wanted else every)[name].formula
 
     return Plan([feature.formula for feature in wanted], formula_of), formula_of
+
+
+def _chosen(households: Sequence[str] | Mapping[date, Sequence[str]] | None, day: date) -> pl.Series | None:
+    if households is None:
+        return None
+    of_date = households[day] if isinstance(households, Mapping) else households
+    return pl.Series(sorted(set(of_date)), dtype=pl.String)
 
 
 def _positions(dated: Evaluation, chosen: pl.Series | None) -> NDArray[np.int64]:

@@ -117,7 +117,22 @@ def _data(model: TrainedModel, say: Any) -> list[str]:
             f"{len(facts['counties'])}; labels as known on {origins['labels_known_on']}. "
             f"Data sha256 `{facts['sha256']}`.",
         ),
+        *_sample(model, say),
         table,
+    ]
+
+
+def _sample(model: TrainedModel, say: Any) -> list[str]:
+    """Say that a sample was fitted on; nothing where all rows were."""
+    note: Mapping[str, int] | None = model.metadata.get("sampling")
+    if not note:
+        return []
+    return [
+        say(
+            f"拟合使用全部事件行和部分未发生行的加权随机样本：{note['rows']} 行代表 {note['stand_for']} 行。",
+            f"Fitted on all rows with an event and a weighted random sample of the rest: {note['rows']} rows "
+            f"stand for {note['stand_for']}.",
+        )
     ]
 
 

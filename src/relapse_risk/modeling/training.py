@@ -95,6 +95,7 @@ def train_model(
         "dropped_features": dropped,
         "is_refitted": is_refitted,
         "early_stopping": stopping_note,
+        "sampling": _sampling_note(fit_rows, weight),
         "calibration": calibration_note,
         "reliability_on": "calibration" if has_window else "fit",
         "provenance": plain({key: (provenance or {}).get(key) for key in ("data_sha256", "assumed")}),
@@ -189,6 +190,12 @@ def _learnt_from(
         labels.observed_months[rows],
         None if (counts == 1.0).all() else counts,
     )
+
+
+def _sampling_note(rows: Positions, weight: Array) -> dict[str, int] | None:
+    """Return how many rows were fitted on, and how many they stand for; None where they are all of them."""
+    stands_for = round(float(weight[rows].sum()))
+    return None if stands_for == len(rows) else {"rows": len(rows), "stand_for": stands_for}
 
 
 def choose_features(available: FeatureSet, config: FeatureConfig) -> FeatureSet:
