@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from relapse_risk.config import Experiment, Outcome
+from relapse_risk.modeling.card_training import sample_said, span, table, trees_said, uncertainty_said
 from relapse_risk.modeling.model import TrainedModel
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 
@@ -87,7 +88,7 @@ def _use(model: TrainedModel, say: Any) -> list[str]:
 
 def _data(model: TrainedModel, say: Any) -> list[str]:
     facts, rows, origins = model.metadata["data"], model.metadata["rows"], model.metadata["origins"]
-    table = _table(
+    rows_table = table(
         [
             say("用途", "used for"),
             say("截止日", "as-of dates"),
@@ -99,7 +100,7 @@ def _data(model: TrainedModel, say: Any) -> list[str]:
         [
             [
                 name,
-                _span(origins[key]),
+                span(origins[key]),
                 rows[key]["rows"],
                 rows[key]["events"],
                 rows[key]["event_free"],
@@ -117,22 +118,8 @@ def _data(model: TrainedModel, say: Any) -> list[str]:
             f"{len(facts['counties'])}; labels as known on {origins['labels_known_on']}. "
             f"Data sha256 `{facts['sha256']}`.",
         ),
-        *_sample(model, say),
-        table,
-    ]
-
-
-def _sample(model: TrainedModel, say: Any) -> list[str]:
-    """Say that a sample was fitted on; nothing where all rows were."""
-    note: Mapping[str, int] | None = model.metadata.get("sampling")
-    if not note:
-        return []
-    return [
-        say(
-            f"拟合使用全部事件行和部分未发生行的加权随机样本：{note['rows']} 行代表 {note['stand_for']} 行。",
-            f"Fitted on all rows with an event and a weighted random sample of the rest: {note['rows']} rows "
-            f"stand for {note['stand_for']}.",
-        )
+        *sample_said(model, say),
+        rows_table,
     ]
 
 
@@ -178,23 +165,8 @@ def _fitting(model: TrainedModel, say: Any) -> list[str]:
             f"{len(model.features)} features; {len(dropped)} more had no values or one value only. "
             "Sex, ethnicity, names, identity numbers and current register status never enter.",
         ),
-        *_trees(model, say),
-        _table([say("指标", "feature"), say("含义", "meaning"), say("占比", "share")], rows),
-    ]
-
-
-def _trees(model: TrainedModel, say: Any) -> list[str]:
-    """Say how the number of trees was found; nothing where it was given."""
-    note: Mapping[str, Any] | None = model.metadata.get("early_stopping")
-    if not note:
-        return []
-    return [
-        say(
-            f"树的棵数 {note['trees']}（上限 {note['most']}），由拟合期内较晚的截止日 "
-            f"{_span(note['judged_on'])} 选定，再用全部拟合数据重新拟合。",
-            f"Trees: {note['trees']} of at most {note['most']}, found on the later fit dates "
-            f"{_span(note['judged_on'])} and grown again on all of them.",
-        )
+        *trees_said(model, say),
+        table([say("指标", "feature"), say("含义", "meaning"), say("占比", "share")], rows),
     ]
 
 
@@ -212,7 +184,7 @@ def _results(model: TrainedModel, results: pl.DataFrame | None, say: Any) -> lis
         note = say("拟合数据上的（偏乐观）", "on the rows fitted on (too optimistic)")
     if model.metadata["is_refitted"]:
         note += say("；之后用全部数据重新拟合", "; the model was then fitted once more on all rows")
-    reliability = _table(
+    reliability = table(
         [
             say("组", "bin"),
             say("户数", "rows"),
@@ -234,9 +206,10 @@ def _results(model: TrainedModel, results: pl.DataFrame | None, say: Any) -> lis
     shown = [f"## {say('校准与结果', 'Calibration and results')}", "\n".join(f"- {line}" for line in lines)]
     shown += _calibration(model, say)
     shown += [say(f"可靠性表（{note}）：", f"Reliability table ({note}):"), reliability]
+    shown += uncertainty_said(model, say)
     if results is not None and results.height:
         body = [[_figure(value) for value in row] for row in results.iter_rows()]
-        shown += [say("滚动回测：", "Rolling-origin backtest:"), _table(results.columns, body)]
+        shown += [say("滚动回测：", "Rolling-origin backtest:"), table(results.columns, body)]
     return shown
 
 
@@ -257,7 +230,7 @@ def _groups(groups: pl.DataFrame | None, say: Any) -> list[str]:
             "Precision and recall of the list of rules and model in the backtest, by group (95% intervals, "
             "whole villages resampled):",
         ),
-        _table(
+        table(
             [
                 say("组", "group"),
                 say("户次", "household-dates"),
@@ -335,7 +308,7 @@ def _calibration(model: TrainedModel, say: Any) -> list[str]:
         say("水平偏差", "in the large"),
         say("斜率", "slope"),
     ]
-    return [heading, _table(columns, said)]
+    return [heading, table(columns, said)]
 
 
 def _judged(value: float | None, say: Any) -> str:
@@ -391,14 +364,3 @@ def _flat(value: Any) -> str:
 
 def _figure(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _span(days: Sequence[str]) -> str:
-    if len(days) < 2:
-        return "".join(days) or "–"
-    return f"{days[0]} … {days[-1]} ({len(days)})"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

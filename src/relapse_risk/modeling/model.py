@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from relapse_risk.config import Experiment
@@ -15,6 +16,7 @@ from relapse_risk.features.spec import FeatureSet
 from relapse_risk.modeling.calibrate import IntervalCalibration
 from relapse_risk.modeling.estimator import RiskEstimator
 from relapse_risk.modeling.intervals import Array, risk_from_margins
+from relapse_risk.modeling.venn_abers import VennAbers
 from relapse_risk.scores import RiskScores
 
 
@@ -34,6 +36,8 @@ class TrainedModel:
         Predicted against observed risk at the last horizon; see ``metadata["reliability_on"]``.
     metadata : mapping
         Origins, counts, dropped features, fingerprints, seed, versions and assumptions, as plain values.
+    uncertainty : VennAbers or None
+        How uncertain a single risk at the last horizon is; None without a calibration window that tells.
     """
 
     experiment: Experiment
@@ -42,6 +46,7 @@ class TrainedModel:
     features: FeatureSet
     reliability: pl.DataFrame
     metadata: Mapping[str, Any]
+    uncertainty: VennAbers | None = None
 
     def __repr__(self) -> str:
         return (
@@ -80,6 +85,22 @@ class TrainedModel:
         margins = self.hazard_margins(matrix)
         risk = risk_from_margins(self.calibration.apply(margins))
         return RiskScores(matrix.index, self.horizons_months, risk, risk_from_margins(margins)[:, -1])
+
+    def risk_interval(self, matrix: FeatureMatrix) -> Array:
+        """Return lower and upper risk at the last horizon, shape ``(n_rows, 2)``; NaN where nothing tells.
+
+        For modelers: where the two lie far apart, the calibration window says little about such households.
+        The risk of :meth:`predict_risk` may lie outside, since it was calibrated another way.
+
+        Raises
+        ------
+        ContractError
+            RR361 or RR362 where the matrix was built from other features.
+        """
+        score = risk_from_margins(self.hazard_margins(matrix))[:, -1]
+        if self.uncertainty is None:
+            return np.full((len(score), 2), np.nan)
+        return self.uncertainty.interval(score)
 
     def values(self, matrix: FeatureMatrix) -> Array:
         """Return the model's columns of a matrix, shape ``(n_rows, n_features)``, after checking them."""

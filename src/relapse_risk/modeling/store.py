@@ -36,6 +36,7 @@ from relapse_risk.modeling.intervals import risk_from_margins
 from relapse_risk.modeling.model import TrainedModel, fingerprints, match_features
 from relapse_risk.modeling.scorecard import PointsScorecard
 from relapse_risk.modeling.scorecard_page import PAGE_FILE, render_page
+from relapse_risk.modeling.venn_abers import VennAbers
 
 MODEL_FILE, CARD_FILE, RELIABILITY_FILE = "model.json", "card.md", "reliability.csv"
 CHECKSUM_FILE = "checksums.json"
@@ -151,6 +152,7 @@ def load_model(folder: Path, features: FeatureSet | None = None) -> TrainedModel
         chosen,
         pl.read_csv(contents[RELIABILITY_FILE]),
         plain["metadata"],
+        VennAbers.from_json(plain["venn_abers"]) if plain.get("venn_abers") else None,
     )
 
 
@@ -261,6 +263,7 @@ def _plain_model(model: TrainedModel) -> dict[str, Any]:
             if any(feature.module == module.name for feature in model.features)
         },
         "calibration": model.calibration.as_json(),
+        "venn_abers": None if model.uncertainty is None else model.uncertainty.as_json(),
         "experiment": model.experiment.model_dump(mode="json"),
         "metadata": dict(model.metadata),
     }

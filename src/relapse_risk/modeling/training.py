@@ -23,6 +23,7 @@ from relapse_risk.modeling.facts import plain, training_facts
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import Array, person_intervals, risk_from_margins
 from relapse_risk.modeling.model import TrainedModel
+from relapse_risk.modeling.venn_abers import VennAbers
 from relapse_risk.vocabulary import Role
 from relapse_risk.windows import OriginSplit, later_window
 
@@ -80,12 +81,12 @@ def train_model(
     estimator = _fitted(matrix, labels, fit_rows, features, config, weight)
     has_window = len(calibration_rows) > 0
     rows = calibration_rows if has_window else fit_rows
+    margins = estimator.hazard_margins(_values(matrix, rows, features))
     calibration, table, calibration_note = _calibrated(
-        estimator.hazard_margins(_values(matrix, rows, features)),
-        labels.rows(rows),
-        experiment,
-        matrix.index[rows].select(GROUPS) if has_window else None,
+        margins, labels.rows(rows), experiment, matrix.index[rows].select(GROUPS) if has_window else None
     )
+    ranking = risk_from_margins(margins)[:, -1]
+    uncertainty = VennAbers.learn(ranking, labels.outcome[rows]) if has_window else None
     is_refitted = experiment.calibration.is_refitted and has_window
     if is_refitted:
         every_row = np.sort(np.concatenate([fit_rows, calibration_rows]))
@@ -100,7 +101,7 @@ def train_model(
         "reliability_on": "calibration" if has_window else "fit",
         "provenance": plain({key: (provenance or {}).get(key) for key in ("data_sha256", "assumed")}),
     }
-    return TrainedModel(experiment, estimator, calibration, features, table, metadata)
+    return TrainedModel(experiment, estimator, calibration, features, table, metadata, uncertainty)
 
 
 def _calibrated(
