@@ -29,7 +29,8 @@ def test_both_probabilities_are_those_of_the_definition() -> None:
 
 def test_intervals_hold_the_truth_rise_with_the_score_and_shrink_with_the_window() -> None:
     wide, narrow = (VennAbers.learn(*drawn(n, 3)) for n in (400, 20_000))
-    assert wide is not None and narrow is not None
+    assert wide is not None
+    assert narrow is not None
     score = np.linspace(0.05, 0.95, 50)
     few, many = wide.interval(score), narrow.interval(score)
     assert (few[:, 0] <= few[:, 1]).all()

@@ -279,7 +279,7 @@ def _stability(model: TrainedModel, say: Any) -> list[str]:
     if seeds is None:
         told.append(say("此类模型不含随机性。", "This kind of model has no randomness."))
     heading = f"## {say('稳定性', 'Stability')}"
-    return [heading, " ".join(told), _table([say("比较", "comparison"), *columns.values()], rows)]
+    return [heading, " ".join(told), table([say("比较", "comparison"), *columns.values()], rows)]
 
 
 def _calibration(model: TrainedModel, say: Any) -> list[str]:
