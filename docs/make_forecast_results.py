@@ -4,6 +4,7 @@
     python docs/make_forecast_results.py --eph FILE --records eph.csv
     python docs/make_forecast_results.py --show hebei_like.csv ... > results.md
     python docs/make_forecast_results.py --income > income.md
+    python docs/make_forecast_results.py --warnings --counties 4 > warnings.md
 
 A county is a seed of the scenario. For every origin a model is trained with what was known on its day; from
 the models of earlier origins the weight of the household risks is learned.
@@ -26,16 +27,19 @@ from relapse_risk.config import Experiment, LabelConfig, ModelConfig
 from relapse_risk.features.build import build_features
 from relapse_risk.forecast.backtest import naive_paths, paired, pooled, score_horizons
 from relapse_risk.forecast.bottom_up import RiskSums
-from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload, places
+from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload, places, present_cases
 from relapse_risk.forecast.choose import measure_spread
 from relapse_risk.forecast.earlier import expected_file, read_expected
 from relapse_risk.forecast.history import PLACE_COLUMNS, CaseHistory, read_history
 from relapse_risk.forecast.paths import sample_paths, sum_groups
 from relapse_risk.forecast.series import MODELS, at_present, season_of
+from relapse_risk.forecast.surprise import warnings_of
 from relapse_risk.modeling.quantile import income_after, risk_agreement
 from relapse_risk.outputs.chart import chart
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.synthetic.scenario import Scenario
+from relapse_risk.panel.synthetic.simulation import simulate
 from relapse_risk.pipeline import open_store, train, train_income
 from relapse_risk.runs import simulate_exports
 from relapse_risk.windows import month_end, month_index
@@ -128,6 +132,29 @@ def county_records(scenario: str, households: int, seed: int) -> Iterator[dict[s
                 yield {"series": scenario, "county": seed, "origin": str(day), **record}
 
 
+def warnings(households: int, counties: int) -> pl.DataFrame:
+    """Return when counties were first warned of, by month from 2022-12 to 2024-06, and how often.
+
+    The bad year of ``shock_year`` runs from January to December 2023; its first quarter is reported in April.
+    """
+    experiment = Experiment(name="forecast")
+    months = [month_end(month_index(date(2022, 12, 31)) + i) for i in range(19)]
+    rows = []
+    for scenario in ("shock_year", "hebei_like"):
+        for seed in range(1, counties + 1):
+            panel = simulate(households, 72, Scenario.load(scenario), seed=seed).panel()
+            said = []
+            for day in months:
+                history = read_history(panel.known_at(day), experiment.label, experiment.cohort)
+                found = warnings_of(present_cases(history), history.setbacks, month_index(day), str(seed))
+                said += [(day, one.what.en, one.observed, one.low, one.high) for one in found]
+            days = sorted({day for day, *_ in said})
+            first = "; ".join(f"{n} {what}, not {a} to {b}" for day, what, n, a, b in said if day == days[0])
+            rows.append((scenario, seed, str(days[0]) if days else "none", first, len(days)))
+    names = ["series", "county", "first_warning", "because", f"months_of_{len(months)}"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
 def income_agreement(households: int, day: date) -> pl.DataFrame:
     """Return risks below the line in a year by the income forecast, the hazard, and as it came, by tenth.
 
@@ -205,7 +232,7 @@ def show(table: pl.DataFrame) -> None:
     """Print a table as Markdown."""
     with pl.Config(
         tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True,
-        tbl_rows=-1, tbl_cols=-1, float_precision=3, tbl_width_chars=200, fmt_str_lengths=40,
+        tbl_rows=-1, tbl_cols=-1, float_precision=3, tbl_width_chars=200, fmt_str_lengths=120,
     ):  # fmt: skip
         sys.stdout.write(f"{table}\n\n")
 
@@ -279,10 +306,13 @@ def main() -> None:
     parser.add_argument("--eph", type=Path)
     parser.add_argument("--records", type=Path, help="CSV that the records are written to")
     parser.add_argument("--show", type=Path, nargs="+", help="CSVs of records")
+    parser.add_argument("--warnings", action="store_true", help="only the table of warnings")
     parser.add_argument("--income", action="store_true", help="only the table of the income forecast")
     asked = parser.parse_args()
     if asked.income:
         show(income_agreement(asked.households, ORIGINS[-1]))
+    elif asked.warnings:
+        show(warnings(asked.households, asked.counties))
     elif asked.show:
         show_records(pl.concat([pl.read_csv(path) for path in asked.show]))
     else:

@@ -18,7 +18,7 @@ from relapse_risk.forecast.combine import Combination, Judged, combine
 from relapse_risk.forecast.history import CaseHistory
 from relapse_risk.forecast.paths import Paths, sample_paths, sum_groups
 from relapse_risk.forecast.series import at_present
-from relapse_risk.forecast.surprise import recent_surprise
+from relapse_risk.forecast.surprise import warnings_of
 from relapse_risk.vocabulary import Bilingual
 from relapse_risk.welfare import last_complete_month
 from relapse_risk.windows import month_end
@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 INTERVALS = (50, 80, 95)
 LONGEST_MONTHS = 12
 SHORT_MONTHS = 24
+FAR_BEHIND_MONTHS = 6
 QUANTITIES = ("relapses", "entries", "clearances", "stock", "visits", "funds_yuan")
 _QUANTILES = tuple(q for share in INTERVALS for q in ((100 - share) / 200, (100 + share) / 200))
 BOUND_COLUMNS = tuple(f"{end}{share}" for share in INTERVALS for end in ("low", "high"))
@@ -161,6 +162,16 @@ def summarise(
     return pl.DataFrame(frame)
 
 
+def present_cases(history: CaseHistory) -> Cases:
+    """Return the new relapses of a history, as if the households that report now had always reported."""
+    counts, exposed = at_present(
+        history.relapses.astype(np.float64),
+        history.exposed.sum(axis=0, keepdims=True, dtype=np.float64),
+        history.gaps,
+    )
+    return Cases(counts, exposed[0], history.first_month, places(history.villages, "township")[1])
+
+
 def forecast_caseload(
     history: CaseHistory,
     settings: ForecastSettings,
@@ -197,13 +208,7 @@ def forecast_caseload(
         )
     origin = last_complete_month(history.as_of_date)
     skip, steps = origin - history.last_month, settings.months
-    _, township_of = places(history.villages, "township")
-    counts, exposed = at_present(
-        history.relapses.astype(np.float64),
-        history.exposed.sum(axis=0, keepdims=True, dtype=np.float64),
-        history.gaps,
-    )
-    cases = Cases(counts, exposed[0], history.first_month, township_of)
+    cases = present_cases(history)
     choice = choose_models(cases, skip, steps)
     mean, combination = _mean(history, cases, choice, settings, risks, earlier)
     sources = ("time_series",) if risks is None else ("hazards", "time_series")
@@ -212,15 +217,22 @@ def forecast_caseload(
         "relapses": sample_paths(mean, choice.spread, county, settings.draws, settings.seed)
     }
     if history.has_register:
-        paths |= _register_paths(history, township_of, county, settings)
+        paths |= _register_paths(history, cases.township_of, county, settings)
     # One visit to verify each new relapse, one a month to each household on the register.
     paths["visits"] = paths["relapses"] + paths.get("stock", 0)
     if yuan_per_case is not None:
         paths["funds_yuan"] = np.rint(paths["relapses"] * yuan_per_case).astype(np.int64)
-    surprise = recent_surprise(cases, county, settings.draws, settings.seed)
-    warned = (surprise.text,) if surprise and surprise.is_warning else ()
+    found = warnings_of(cases, history.setbacks, origin, county)
     months = tuple(month_end(origin + 1 + step) for step in range(steps))
-    return CountyForecast(history, months, paths, choice, combination, sources, (*warned, *_notes(history)))
+    return CountyForecast(
+        history,
+        months,
+        paths,
+        choice,
+        combination,
+        sources,
+        (*(each.text for each in found), *_notes(history)),
+    )
 
 
 def _mean(
@@ -291,6 +303,16 @@ def _notes(history: CaseHistory) -> tuple[Bilingual, ...]:
                 f"可用历史只有 {n} 个月，不足 {SHORT_MONTHS} 个月：季节和模型选择没有依据，区间仅供参考。",
                 f"Only {n} months of history, fewer than {SHORT_MONTHS}: season and models could not be "
                 "judged; take the intervals with care.",
+            )
+        )
+    behind = last_complete_month(history.as_of_date) - history.last_month
+    if behind >= FAR_BEHIND_MONTHS:
+        last = month_end(history.last_month)
+        notes.append(
+            Bilingual(
+                f"可判断的上报只到 {last:%Y-%m}，距截至日 {behind} 个月，预测由更早的情况推出。",
+                f"What is known ends in {last:%Y-%m}, {behind} months before the date; "
+                "the forecast is made from what was before.",
             )
         )
     if gaps:

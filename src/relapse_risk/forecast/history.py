@@ -5,7 +5,8 @@ Everything is read from one :class:`KnownPanel`, so a history is what the system
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -16,7 +17,7 @@ from relapse_risk.config import CohortConfig, LabelConfig
 from relapse_risk.errors import ContractError
 from relapse_risk.panel.panel import KnownPanel
 from relapse_risk.thresholds import EVERYWHERE, Threshold, ThresholdTable
-from relapse_risk.vocabulary import MonitorCategory
+from relapse_risk.vocabulary import Bilingual, MonitorCategory
 from relapse_risk.welfare import FAILING, FINE, WelfareGrid, last_complete_month, welfare_states
 from relapse_risk.windows import month_index
 
@@ -26,6 +27,14 @@ PLACE_COLUMNS = ("county_code", "township_code", "village_code")
 _REPORTED_SHARE = 0.9
 _COVERED_SHARE = 0.5
 _RECENT_MONTHS = 12
+_LATE_DAYS = 92
+# Kinds of events that bring relapses within the year, and are known months before incomes are.
+SETBACKS = {
+    "失业": Bilingual("失业", "jobs lost"),
+    "灾害": Bilingual("受灾", "households struck by disaster"),
+    "意外": Bilingual("意外", "accidents"),
+    "大病确诊": Bilingual("大病确诊", "major illnesses diagnosed"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class CaseHistory:
         Mean months between the reports of a household.
     gaps : ndarray of bool, shape (n_months,)
         Months of which less than half as many households as usual were reported.
+    setbacks : mapping of str to ndarray of int64, shape (n_setback_months,)
+        Events that departments reported, by kind and month of the report, up to the last complete month.
     """
 
     as_of_date: date
@@ -73,6 +84,7 @@ class CaseHistory:
     repeat: float
     period_months: float
     gaps: NDArray[np.bool_]
+    setbacks: Mapping[str, Counts] = field(default_factory=dict)
 
     @property
     def last_month(self) -> int:
@@ -120,7 +132,9 @@ def read_history(
         what_if = Threshold("line", EVERYWHERE, line, "元", date.min, date.max, "what-if", verified=False)
         in_force = in_force.laid_over([what_if])
     grid = welfare_states(known, label, in_force)
-    households = known.households
+    # Cases of households that have dissolved since were cases all the same.
+    households = known.table("household").sort("household_id")
+    lives = households["household_id"].is_in(known.households["household_id"].implode()).to_numpy()
     villages = households.select(PLACE_COLUMNS).unique().sort(PLACE_COLUMNS)
     village = _village_rows(villages, households)
     kinds = [str(kind) for kind in cohort.household_types]
@@ -140,7 +154,7 @@ def read_history(
     # Before the first report that has one before it, no case could be seen: those months are no zeros.
     start = max(int(exposed.any(axis=0).argmax()) + 1 - round(periods), 0)
     span, keep = slice(start, n_months), counts[:, None]
-    entries, clearances, stock = _register(households, village, villages.height, known.as_of_date)
+    entries, clearances, stock = _register(households, lives, village, villages.height, known.as_of_date)
     return CaseHistory(
         known.as_of_date,
         villages,
@@ -150,11 +164,12 @@ def read_history(
         entries,
         clearances,
         stock,
-        _by_village((failing & keep)[:, span], village, villages.height),
+        _by_village((failing & keep & lives[:, None])[:, span], village, villages.height),
         _share(recovered & keep, from_failing & keep),
         _share(onset & is_recent & keep, exposed & is_recent & keep),
         periods,
         _gaps(exposed[:, span], grid.period_months[:, span]),
+        _setbacks(known),
     )
 
 
@@ -215,7 +230,9 @@ def _gaps(exposed: NDArray[np.bool_], period_months: NDArray[np.int8]) -> NDArra
     begins = np.clip(month + 1 - period_months[row, month], 0, n_months)
     steps = np.bincount(begins, minlength=n_months + 1) - np.bincount(month + 1, minlength=n_months + 1)
     covered = np.cumsum(steps)[:n_months]
-    gaps: NDArray[np.bool_] = covered < _COVERED_SHARE * np.median(covered)
+    gaps: NDArray[np.bool_] = covered < _COVERED_SHARE * np.median(covered[covered > 0])
+    # The months after the last report wait for the next one.
+    gaps[int(month.max()) + 1 :] = False
     return gaps
 
 
@@ -225,8 +242,28 @@ def _by_village(flags: NDArray[np.bool_], village: NDArray[np.int64], n: int) ->
     return flat.reshape(n, flags.shape[1]).astype(np.int64)
 
 
+def _setbacks(known: KnownPanel) -> dict[str, Counts]:
+    """Return the events of each kind by month of their report; those reported late tell of no change now."""
+    if not known.has("event"):
+        return {}
+    events = known.table("event").filter(
+        pl.col("event_type").is_in(list(SETBACKS)),
+        pl.col("recorded_on") - pl.col("event_date") <= pl.duration(days=_LATE_DAYS),
+    )
+    if events.is_empty():
+        return {}
+    month = pl.col("recorded_on").dt.year().cast(pl.Int64) * 12 + pl.col("recorded_on").dt.month() - 1
+    counted = events.select("event_type", month.alias("month"))
+    first, last = int(str(counted["month"].min())), last_complete_month(known.as_of_date)
+    found = {}
+    for kind in SETBACKS:
+        at = counted.filter(pl.col("event_type") == kind)["month"].to_numpy() - first
+        found[kind] = np.bincount(at[at <= last - first], minlength=max(last - first + 1, 0)).astype(np.int64)
+    return found
+
+
 def _register(
-    households: pl.DataFrame, village: NDArray[np.int64], n: int, as_of_date: date
+    households: pl.DataFrame, lives: NDArray[np.bool_], village: NDArray[np.int64], n: int, as_of_date: date
 ) -> tuple[Counts, Counts, Counts]:
     """Return entries and clearances by village and month, and the stock; no months without a register."""
     empty = np.zeros((n, 0), dtype=np.int64)
@@ -244,7 +281,7 @@ def _register(
     return (
         _monthly(households["identified_on"], village, n, first, months),
         _monthly(households["cleared_on"], village, n, first, months),
-        np.bincount(village[is_on], minlength=n).astype(np.int64),
+        np.bincount(village[is_on & lives], minlength=n).astype(np.int64),
     )
 
 
