@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -178,6 +179,17 @@ def test_a_locked_workbook_opens_with_its_password_alone_and_comes_back_filled_i
     assert report.files[0][1].changed.is_empty()
     stored = b"".join(p.read_bytes() for p in (tmp_path / "store").rglob("*") if p.is_file())
     assert "张三".encode() not in stored
+
+
+def test_a_list_without_contacts_can_be_locked_too_and_its_manifest_names_the_file_without_a_hash(
+    made, tmp_path: Path
+) -> None:
+    write_visit_list(made, tmp_path / "list", password=PASSWORD)
+    manifest = json.loads((tmp_path / "list" / "manifest.json").read_text(encoding="utf-8"))
+    assert BOOK in manifest["private_files"]
+    assert not set(manifest["private_files"]) & set(manifest["files"])
+    assert all(is_locked(tmp_path / "list" / name) for name in manifest["private_files"])
+    assert not is_locked(tmp_path / "list" / "manifest.json")
 
 
 def test_a_password_is_the_first_line_of_its_file_and_not_too_short(tmp_path: Path) -> None:

@@ -11,13 +11,15 @@ import polars as pl
 import pytest
 
 from relapse_risk.errors import DataError
+from relapse_risk.features.build import build_features
 from relapse_risk.outputs.columns import LIST_COLUMNS, with_headers
 from relapse_risk.outputs.feedback import record_visits
 from relapse_risk.outputs.files import csv_bytes
-from relapse_risk.outputs.visit_list import VisitList
+from relapse_risk.outputs.visit_list import VisitList, make_visit_list
 from relapse_risk.outputs.write_list import write_visit_list
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
+from relapse_risk.rules.apply import apply_rules
 
 TODAY = date(2024, 7, 20)
 
@@ -57,6 +59,12 @@ class Office:
         path = self.folder / name
         path.write_bytes(csv_bytes(with_headers(frame, "zh")).decode("utf-8-sig").encode(encoding))
         return path
+
+    @property
+    def households(self) -> pl.DataFrame:
+        """Households of the first county, as stored."""
+        households = Store(self.store).open().tables["household"]
+        return households.filter(pl.col("county_code") == self.made.counties[0].county_code)
 
     def visits(self) -> pl.DataFrame:
         return Store(self.store).open().tables["visit"].filter(pl.col("list_id").is_not_null())
@@ -198,3 +206,26 @@ def test_no_list_and_no_such_columns_are_said(office: Office, tmp_path: Path) ->
     (tmp_path / "other.csv").write_text("户编号,备注\n1,x\n", encoding="utf-8")
     with pytest.raises(DataError, match="RR197"):
         record_visits(tmp_path / "other.csv", office.store, office.lists)
+
+
+def test_who_was_not_met_and_who_was_written_in_are_on_the_next_list(office: Office) -> None:
+    """One that no rule names any more as well; and a written-in household as its own application."""
+    known = office.made.counties[0]
+    listed = known.listed.filter(pl.col("tier") == "蓝")
+    other = next(h for h in office.households["household_id"] if h not in set(known.listed["household_id"]))
+    by_hand = known.listed[:1].with_columns(
+        *(pl.lit(None, dtype=c.dtype).alias(c.name) for c in LIST_COLUMNS)
+    )
+    by_hand = by_hand.with_columns(
+        household_id=pl.lit(other), outcome=pl.lit("部分属实"), visited_on=pl.lit("2024-07-15")
+    )
+    frame = pl.concat([office.filled(dict.fromkeys(listed["rank"], "外出")), by_hand])
+    record_visits(office.returned(frame), office.store, office.lists, today=TODAY)
+    panel = Store(office.store).open()
+    matrix = build_features(panel, [date(2024, 7, 31)])
+    made = make_visit_list(matrix, apply_rules(matrix), None, 40, panel=panel)
+    rows = pl.concat([county.listed for county in made.counties])
+    away = rows.filter(pl.col("household_id").is_in(listed["household_id"].implode()))
+    assert away.height == listed.height > 0
+    assert set(away["last_visit"]) == {date(2024, 7, 15)}
+    assert "自主申报" in rows.filter(pl.col("household_id") == other)["basis"].item()

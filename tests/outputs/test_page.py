@@ -154,6 +154,12 @@ def test_staff_can_search_sort_filter_open_switch_and_print(page, made: VisitLis
     page.find_element(By.ID, "search").send_keys(Keys.SPACE)
     Select(page.find_element(By.ID, "f-which")).select_by_value("waiting")
     assert sorted(cells(page, 4)) == sorted(county.waiting["household_id"])
+    Select(page.find_element(By.ID, "f-which")).select_by_value("listed")
+    Select(page.find_element(By.ID, "f-tier")).select_by_value(county.listed["tier"][0])
+    Select(page.find_element(By.ID, "f-township")).select_by_value(county.listed["township"][0])
+    chosen = county.listed.filter(pl.col(name) == county.listed[name][0] for name in ("tier", "township"))
+    assert sorted(cells(page, 4)) == sorted(chosen["household_id"])
+    assert chosen.height > 0
     pdf = base64.b64decode(page.print_page())
     assert pdf.startswith(b"%PDF")
     assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -21,6 +21,7 @@ def drawn(rng: np.random.Generator, n: int, effect: float) -> pl.DataFrame:
     risk = np.where(is_high, 0.4, 0.15) + effect * is_listed
     return pl.DataFrame(
         {
+            "household_id": [f"H{i}" for i in range(n)],
             "is_listed": is_listed,
             "probability": probability,
             "was_visited": is_listed & (rng.random(n) < 0.8),
@@ -52,6 +53,14 @@ def test_no_relapse_in_either_group_still_leaves_doubt() -> None:
     row = estimate_visit_effect(few, [12]).row(0, named=True)
     assert row["difference"] == 0
     assert row["low"] < -0.1 < 0.1 < row["high"]
+
+
+def test_a_household_that_took_part_twice_tells_no_more_than_once() -> None:
+    once = drawn(np.random.default_rng(1), 200, 0.0)
+    one, two = (estimate_visit_effect(rows, [12]) for rows in (once, pl.concat([once, once])))
+    assert one.select("difference", "low", "high").rows()[0] == pytest.approx(
+        two.select("difference", "low", "high").rows()[0]
+    )
 
 
 def test_what_is_not_observed_yet_is_left_out_and_an_empty_group_gives_nothing() -> None:

@@ -61,7 +61,8 @@ def estimate_visit_effect(
     -----
     Shares are weighted by the inverse probability of having been listed, or not (Hájek). The interval is
     Newcombe's hybrid score interval, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
-    with effective numbers of households (Kish 1965) in place of counts. The difference is that of being
+    with effective numbers of households (Kish 1965) in place of counts; a household that took part in several
+    lotteries counts as one. The difference is that of being
     listed, not of being visited: some of the listed were not met, and some of the others were visited for
     other reasons, which makes it smaller. It speaks for households at the edge alone.
     """
@@ -79,7 +80,7 @@ def estimate_visit_effect(
         if all(sizes):
             met = [_mean(visited[group], weight[group]) for group in groups]
             ill = [_mean(outcome[group], weight[group]) for group in groups]
-            n = [_effective(weight[group]) for group in groups]
+            n = [_effective(drawn["household_id"].gather(group), weight[group]) for group in groups]
             shares = (*met, *ill, ill[0] - ill[1], *_newcombe(ill, n, confidence))
         rows.append((months, drawn.height, *sizes, *shares))
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
@@ -89,8 +90,9 @@ def _mean(values: Array, weight: Array) -> float:
     return float(np.average(values, weights=weight))
 
 
-def _effective(weight: Array) -> float:
-    return float(weight.sum() ** 2 / (weight**2).sum())
+def _effective(households: pl.Series, weight: Array) -> float:
+    """Return how many households with equal weights would tell as much; who took part often counts once."""
+    return float(weight.sum() ** 2 / (weight**2).sum()) * households.n_unique() / len(households)
 
 
 def _newcombe(share: Sequence[float], n: Sequence[float], confidence: float) -> tuple[float, float]:
