@@ -106,7 +106,7 @@ def test_a_search_of_what_is_no_setting_is_refused() -> None:
     with pytest.raises(ValidationError, match="no setting to search called seed"):
         Experiment.model_validate(plain)
     aside = {"name": "x", "search": {"space": {"kind": {"choices": ["logistic", "scorecard"]}}}}
-    with pytest.raises(ValidationError, match=r"leaves out model\.kind = blend"):
+    with pytest.raises(ValidationError, match=r"leaves out model\.kind = hazard"):
         Experiment.model_validate(aside)
     for wrong in ({"low": 2, "high": 1}, {}, {"low": 1, "high": 2, "choices": [1]}):
         with pytest.raises(ValidationError, match="low < high, or choices"):

@@ -151,7 +151,7 @@ def test_nothing_tracked_is_a_pickle_or_names_a_household(project: Path) -> None
     ]
     found = {path.name for path in files}
     assert {"mlflow.db", "MLmodel", "booster.txt", "card.md", "gain.png", "reliability.png"} <= found
-    assert {"summary.html", "groups.html", "contributions.html"} <= found
+    assert {"summary.html", "groups.html", "contributions.html", "contributions.png"} <= found
     for path in files:
         content = path.read_bytes()
         assert forbidden.search(content) is None, path

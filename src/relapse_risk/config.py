@@ -77,7 +77,7 @@ class ModelConfig(Strict):
         Where more are at risk on the fit origins, all events and a weighted sample of the rest are fitted.
     """
 
-    kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard"] = "blend"
+    kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard"] = "hazard"
     intervals_months: tuple[int, ...] = (3, 6, 12)
     n_estimators: int = Field(default=150, ge=1)
     stopping_months: int = Field(default=6, ge=0)

@@ -279,7 +279,7 @@ def train_and_track(
         },
         tags={"overridden_guards": ",".join(notice.code for notice in overridden), **(tags or {})},
         metrics=tracked_metrics(result),
-        files=tracked_pages(result, _mean_contributions(panel, model, result)),
+        files=tracked_pages(result, _explained(panel, model, result)),
     )
     return Trained(model, folder, run_id, result)
 
@@ -291,13 +291,14 @@ def _groups_of_list(result: BacktestResult) -> pl.DataFrame:
     return listed.filter(pl.col("capacity") == capacity)
 
 
-def _mean_contributions(panel: Panel, model: TrainedModel, result: BacktestResult) -> dict[str, float]:
-    """Return the mean absolute contribution of each feature, over households of the last date judged."""
+def _explained(
+    panel: Panel, model: TrainedModel, result: BacktestResult
+) -> tuple[Attributions, FeatureMatrix]:
+    """Return contributions and features of many households of the last date judged."""
     newest = result.scores.filter(pl.col("as_of_date") == pl.col("as_of_date").max())
     households = newest["household_id"].sort().head(CONTRIBUTIONS_OF).to_list()
-    day = newest["as_of_date"][0]
-    found = attribute(model, build_features(panel, [day], model.features, households=households))
-    return dict(zip(model.features.names, np.abs(found.values).mean(axis=0).tolist(), strict=True))
+    matrix = build_features(panel, [newest["as_of_date"][0]], model.features, households=households)
+    return attribute(model, matrix), matrix
 
 
 def score(panel: Panel, model: TrainedModel, as_of_date: date) -> Scored:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from io import BytesIO
 
+import numpy as np
 import polars as pl
 
 from relapse_risk.evaluation.result import BacktestResult
 from relapse_risk.evaluation.summary import summary_markdown
+from relapse_risk.explain.attribute import Attributions
+from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.vocabulary import Bilingual
 
 FEWEST_SHOWN = 10
 _POLICIES = ("model", "rules+model")
@@ -51,21 +55,25 @@ def tracked_metrics(result: BacktestResult) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items() if value is not None and value == value}
 
 
-def tracked_pages(result: BacktestResult, importance: Mapping[str, float] | None = None) -> dict[str, bytes]:
+def tracked_pages(
+    result: BacktestResult, explained: tuple[Attributions, FeatureMatrix] | None = None
+) -> dict[str, bytes]:
     """Return pictures and pages by file name; none of them holds a household, or a group of fewer than ten.
 
     Parameters
     ----------
     result : BacktestResult
-    importance : mapping of str to float, optional
-        Mean absolute contribution of each feature to the log-odds, the summary of SHAP.
+    explained : tuple of Attributions and FeatureMatrix, optional
+        Contributions of the model to many households, and their features; gives the summary of SHAP.
 
     Returns
     -------
     dict of str to bytes
         ``backtest/gain.png``, ``backtest/reliability.png``, ``backtest/summary.html``,
-        ``backtest/groups.html`` and, where given, ``backtest/contributions.html``.
+        ``backtest/groups.html`` and, where given, ``backtest/contributions.html`` and
+        ``backtest/contributions.png``.
     """
+    from relapse_risk.outputs.contribution_plot import plot_contributions
     from relapse_risk.outputs.plots import plot_gain, plot_reliability
 
     of_model = result.reliability.filter(pl.col("policy") == "model")
@@ -76,8 +84,14 @@ def tracked_pages(result: BacktestResult, importance: Mapping[str, float] | None
     }
     if of_model.height:
         pages["backtest/reliability.png"] = _png(plot_reliability(of_model, "en").savefig)
-    if importance:
-        ordered = sorted(importance.items(), key=lambda item: -item[1])
+    if explained is not None:
+        found, matrix = explained
+        size = np.abs(found.values).mean(axis=0).tolist()
+        ordered = sorted(zip(found.features.names, size, strict=True), key=lambda item: -item[1])
+        labels = [Bilingual(feature.zh, feature.en) for feature in found.features]
+        values = matrix.select(found.features.names).values
+        picture = plot_contributions(found.values, values, labels, "en")
+        pages["backtest/contributions.png"] = _png(picture.savefig)
         table = pl.DataFrame(ordered, schema=["feature", "mean |contribution| (log-odds)"], orient="row")
         pages["backtest/contributions.html"] = _page("contributions", _table(table))
     return pages
