@@ -197,6 +197,6 @@ def paired(records: pl.DataFrame, forecast: str, against: str) -> pl.DataFrame:
         values = part["difference"].to_numpy()
         n, mean = len(values), float(values.mean())
         half = float(t.ppf(0.975, n - 1)) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.inf
-        rows.append((series, level, horizon, against, n, mean, mean - half, mean + half, mean - half > 0))
+        rows.append((series, level, horizon, against, n, mean, mean - half, mean + half, bool(mean > half)))
     names = [*keys, "against", "counties", "difference", "low95", "high95", "is_worse"]
     return pl.DataFrame(rows, schema=names, orient="row")
