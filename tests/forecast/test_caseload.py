@@ -119,11 +119,14 @@ def test_months_that_nobody_reported_do_not_count_as_months_without_a_case() -> 
 
 def test_a_sudden_rise_is_warned_of_within_two_months_and_usual_months_are_not() -> None:
     past = history(60)
-    assert not any("预警" in note.zh for note in forecast_caseload(past, ForecastSettings(draws=300)).notes)
+    assert not forecast_caseload(past, ForecastSettings(draws=300)).surprises
     counts = past.relapses.copy()
     counts[:, -2:] = 4 * counts[:, -2:] + 1
     made = forecast_caseload(replace(past, relapses=counts), ForecastSettings(draws=300))
-    assert any(note.zh.startswith("预警：2023-11") for note in made.notes)
+    assert made.surprises[0].text.zh.startswith("预警：2023-11")
+    together = gather([made])
+    assert together.warned == ("13",)
+    assert together.notes[0].zh.startswith("13：预警")
 
 
 def test_household_risks_move_the_mean() -> None:

@@ -117,10 +117,11 @@ def test_a_county_created_last_year_is_forecast_or_refused(panel: Panel) -> None
 def test_events_that_become_many_are_warned_of_and_late_reports_are_not(panel: Panel) -> None:
     usual = read(panel, DAY)
     kind, counts = "失业", usual.setbacks["失业"].copy()
-    assert not any("失业" in note.zh for note in forecast_caseload(usual, SETTINGS).notes)
+    assert not forecast_caseload(usual, SETTINGS).surprises
     counts[-2:] += 30
     made = forecast_caseload(replace(usual, setbacks={kind: counts}), SETTINGS)
-    assert any(note.zh.startswith("预警：2022-11") and "失业" in note.zh for note in made.notes)
+    (warned,) = made.surprises
+    assert warned.text.zh.startswith("预警：2022-11 – 2022-12 失业")
     old = panel.tables["event"].head(200).with_columns(
         event_id=pl.lit("late") + pl.col("event_id"), event_type=pl.lit(kind),
         event_date=pl.lit(date(2021, 1, 1)), recorded_on=pl.lit(date(2022, 12, 5)),
@@ -137,7 +138,7 @@ def test_the_shock_year_is_warned_of_within_two_months_of_its_first_quarter() ->
     warned = [
         day
         for day in map(month_end, range(first, first + 8))
-        if any(note.zh.startswith("预警") for note in forecast_caseload(read(panel, day), SETTINGS).notes)
+        if forecast_caseload(read(panel, day), SETTINGS).surprises
     ]
     assert warned
     assert date(2023, 1, 1) < warned[0] <= date(2023, 5, 31)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -36,7 +36,10 @@ class CaseloadForecast:
     observed : polars.DataFrame
         county_code, month, relapses: what was seen, for charts.
     sources : tuple of str
-    notes : tuple of Bilingual
+    notes_of : mapping of str to tuple of Bilingual
+        By county: what a reader should know.
+    warned : tuple of str
+        Counties where the last months were unlike what was forecast.
     """
 
     as_of_date: date
@@ -46,7 +49,17 @@ class CaseloadForecast:
     choices: pl.DataFrame
     observed: pl.DataFrame
     sources: tuple[str, ...]
-    notes: tuple[Bilingual, ...]
+    notes_of: Mapping[str, tuple[Bilingual, ...]]
+    warned: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[Bilingual, ...]:
+        """Return the notes of all counties, each with its county's code."""
+        return tuple(
+            Bilingual(f"{county}：{note.zh}", f"{county}: {note.en}")
+            for county, notes in self.notes_of.items()
+            for note in notes
+        )
 
     def __repr__(self) -> str:
         return f"CaseloadForecast({self.places.height} villages, {len(self.months)} months)"
@@ -63,7 +76,8 @@ def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
     observed: list[pl.DataFrame] = []
     places: list[pl.DataFrame] = []
     whole: dict[str, NDArray[np.int64]] = {}
-    notes: dict[str, Bilingual] = {}
+    notes_of: dict[str, tuple[Bilingual, ...]] = {}
+    warned: tuple[str, ...] = ()
     for one in forecasts:
         tables.extend(one.table(level) for level in ("county", "township", "village"))
         sums = {name: paths.sum(axis=1, keepdims=True, dtype=np.int64) for name, paths in one.paths.items()}
@@ -72,12 +86,8 @@ def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
         places.append(one.history.villages)
         choices.append(_choices(one))
         observed.append(_observed(one))
-        notes |= {
-            f"{one.county_code}: {note.en}": Bilingual(
-                f"{one.county_code}：{note.zh}", f"{one.county_code}: {note.en}"
-            )
-            for note in one.notes
-        }
+        notes_of[one.county_code] = (*(each.text for each in one.surprises), *one.notes)
+        warned += (one.county_code,) * bool(one.surprises)
     together = [summarise(paths, [PROVINCE], "province", name, one.months) for name, paths in whole.items()]
     return CaseloadForecast(
         one.history.as_of_date,
@@ -87,7 +97,8 @@ def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
         pl.concat(choices),
         pl.concat(observed),
         one.sources,
-        tuple(notes.values()),
+        notes_of,
+        warned,
     )
 
 

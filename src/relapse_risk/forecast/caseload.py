@@ -18,7 +18,7 @@ from relapse_risk.forecast.combine import Combination, Judged, combine
 from relapse_risk.forecast.history import CaseHistory
 from relapse_risk.forecast.paths import Paths, sample_paths, sum_groups
 from relapse_risk.forecast.series import at_present
-from relapse_risk.forecast.surprise import warnings_of
+from relapse_risk.forecast.surprise import Surprise, warnings_of
 from relapse_risk.vocabulary import Bilingual
 from relapse_risk.welfare import last_complete_month
 from relapse_risk.windows import month_end
@@ -84,7 +84,9 @@ class CountyForecast:
     sources : tuple of str
         What the mean is made from: ``hazards``, ``time_series``.
     notes : tuple of Bilingual
-        What a reader should know: a short history, last months unlike what was forecast of them.
+        What a reader should know: a short history, a gap in it.
+    surprises : tuple of Surprise
+        Last months unlike what was forecast of them.
     """
 
     history: CaseHistory
@@ -94,6 +96,7 @@ class CountyForecast:
     combination: Combination | None
     sources: tuple[str, ...]
     notes: tuple[Bilingual, ...]
+    surprises: tuple[Surprise, ...]
 
     def __repr__(self) -> str:
         return f"CountyForecast({self.history.villages.height} villages, {len(self.months)} months)"
@@ -224,15 +227,7 @@ def forecast_caseload(
         paths["funds_yuan"] = np.rint(paths["relapses"] * yuan_per_case).astype(np.int64)
     found = warnings_of(cases, history.setbacks, origin, county)
     months = tuple(month_end(origin + 1 + step) for step in range(steps))
-    return CountyForecast(
-        history,
-        months,
-        paths,
-        choice,
-        combination,
-        sources,
-        (*(each.text for each in found), *_notes(history)),
-    )
+    return CountyForecast(history, months, paths, choice, combination, sources, _notes(history), found)
 
 
 def _mean(

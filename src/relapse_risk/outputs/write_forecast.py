@@ -7,62 +7,17 @@ from dataclasses import replace
 import polars as pl
 
 from relapse_risk.forecast.area import PROVINCE, CaseloadForecast
-from relapse_risk.forecast.caseload import BOUND_COLUMNS, INTERVALS
 from relapse_risk.outputs.files import csv_bytes
+from relapse_risk.outputs.forecast_page import county_page, provincial_page
+from relapse_risk.outputs.forecast_words import HEADERS, LEVELS, MODELS, QUANTITIES, WITHHELD_NOTE
 from relapse_risk.outputs.suppress import Cell, Sum, suppress
 from relapse_risk.outputs.tables import WITHHELD_MARK, ResultTable, table_files
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 
 TITLE = Bilingual("返贫规模预测", "caseload_forecast")
 LEAVING = Bilingual("省级汇总", "provincial")
-_LEVELS = {
-    "province": Bilingual("合计", "all"),
-    "county": Bilingual("县", "county"),
-    "township": Bilingual("乡镇", "township"),
-    "village": Bilingual("村", "village"),
-}
-_QUANTITIES = {
-    "relapses": "新增返贫户",
-    "entries": "新纳入户",
-    "clearances": "消除户",
-    "stock": "月末在册户",
-    "visits": "走访次数",
-    "funds_yuan": "资金(元)",
-}
-_MODELS = {
-    "seasonal_naive": "季节朴素",
-    "last_value": "末值",
-    "ets": "指数平滑",
-    "tsb": "间歇需求(TSB)",
-    "poisson": "泊松水平",
-    "household_risks": "家庭风险",
-    "combined": "组合",
-}
-_LEVEL_ZH = {name: label.zh for name, label in _LEVELS.items()}
-HEADERS: dict[str, Bilingual] = {
-    "level": Bilingual("层级", "level"),
-    "code": Bilingual("代码", "code"),
-    "county_code": Bilingual("县代码", "county_code"),
-    "township_code": Bilingual("乡镇代码", "township_code"),
-    "quantity": Bilingual("指标", "quantity"),
-    "month": Bilingual("月份", "month"),
-    "mean": Bilingual("期望", "mean"),
-    "median": Bilingual("中位数", "median"),
-    "model": Bilingual("模型", "model"),
-    "origins": Bilingual("回测次数", "origins"),
-    "wape": Bilingual("加权绝对百分比误差", "wape"),
-    "weight": Bilingual("权重", "weight"),
-    "rank": Bilingual("排序", "rank"),
-    "cases": Bilingual("预计新增户", "expected_new_cases"),
-    "monitors": Bilingual("监测责任人数", "responsible_persons"),
-    "cases_per_monitor": Bilingual("人均预计新增户", "cases_per_person"),
-    **{
-        name: Bilingual(f"{share}%{'下' if end == 'low' else '上'}限", f"{end}{share}")
-        for name, (share, end) in zip(
-            BOUND_COLUMNS, [(share, end) for share in INTERVALS for end in ("low", "high")], strict=True
-        )
-    },
-}
+LEAVING_PAGE = "provincial.html"
+_LEVEL_ZH = {name: label.zh for name, label in LEVELS.items()}
 
 
 def forecast_tables(forecast: CaseloadForecast, language: Language) -> list[ResultTable]:
@@ -73,16 +28,20 @@ def forecast_tables(forecast: CaseloadForecast, language: Language) -> list[Resu
     )
     if language == "zh":
         shown = shown.with_columns(
-            pl.col("level").replace(_LEVEL_ZH), pl.col("quantity").replace(_QUANTITIES)
+            pl.col("level").replace(_LEVEL_ZH),
+            pl.col("quantity").replace({name: label.zh for name, label in QUANTITIES.items()}),
         )
     tables = []
-    for level, label in _LEVELS.items():
+    for level, label in LEVELS.items():
         name = label.zh if language == "zh" else level
         rows = shown.filter(pl.col("level") == name)
         tables.append(ResultTable(Bilingual(f"{label.zh}预测", f"{label.en}_forecast"), rows, HEADERS))
     choices = forecast.choices.with_columns(pl.col("wape").round(4), pl.col("weight").round(3))
     if language == "zh":
-        choices = choices.with_columns(pl.col("level").replace(_LEVEL_ZH), pl.col("model").replace(_MODELS))
+        choices = choices.with_columns(
+            pl.col("level").replace(_LEVEL_ZH),
+            pl.col("model").replace({name: label.zh for name, label in MODELS.items()}),
+        )
     tables.append(ResultTable(Bilingual("模型选择", "models"), choices, HEADERS))
     return tables
 
@@ -134,8 +93,8 @@ def leaving_table(ranked: pl.DataFrame) -> pl.DataFrame:
     """Return the ranking with counts under 5 withheld, and what would give them away.
 
     Cases of a county are the sum of its townships', those of the whole the sum of the counties', so a
-    withheld township takes another with it. What goes with a withheld count (its interval, its ratio) is
-    withheld too.
+    withheld township takes another with it. What goes with a withheld count (its interval, its ratio, its
+    place) is withheld too.
     """
     counts: dict[Cell, int] = {}
     sums: list[Sum] = []
@@ -148,8 +107,13 @@ def leaving_table(ranked: pl.DataFrame) -> pl.DataFrame:
     counts[PROVINCE] = int(ranked["cases"].sum())
     sums.append(Sum(PROVINCE, tuple(("county", county) for county in counties)))
     withheld = suppress(counts, sums).withheld
+    # The place of a withheld township between two others would give its count away: it has none.
+    is_hidden = ranked["township_code"].is_in([cell for cell in withheld if isinstance(cell, str)])
+    shown = ranked.filter(~is_hidden).with_columns(rank=pl.int_range(1, pl.len() + 1))
+    hidden_last = ranked.filter(is_hidden).sort("township_code").with_columns(rank=None)
     lines = [
-        *ranked.iter_rows(),
+        *shown.iter_rows(),
+        *hidden_last.iter_rows(),
         *((None, county, None, counts["county", county], None, None, None, None) for county in counties),
         (None, PROVINCE, None, counts[PROVINCE], None, None, None, None),
     ]
@@ -183,10 +147,7 @@ def forecast_note(forecast: CaseloadForecast, language: Language) -> list[str]:
             "各层级的期望相加一致；区间来自样本路径之和，不能相加。",
             "Means add up over all levels; intervals are of summed sample paths, and do not add.",
         ),
-        Bilingual(
-            f"“{WITHHELD_MARK}”表示少于5户或由此可推知的数，不予公布。",
-            f"“{WITHHELD_MARK}” is a count under 5, or one that would give it away.",
-        ),
+        WITHHELD_NOTE,
         *forecast.notes,
         SCORE_DISCLAIMER,
     ]
@@ -196,10 +157,11 @@ def forecast_note(forecast: CaseloadForecast, language: Language) -> list[str]:
 def forecast_files(
     forecast: CaseloadForecast, monitors: pl.DataFrame, language: Language
 ) -> dict[str, bytes]:
-    """Return the files of a forecast by name: CSV, workbook and fan charts in both languages."""
+    """Return the files of a forecast by name: CSV, workbook, pages, and fan charts in both languages."""
     from relapse_risk.outputs.fan_chart import fan_chart
 
     ranked = ranking(forecast, monitors)
+    leaving = leaving_table(ranked)
     tables = forecast_tables(forecast, language)
     # A province's villages by month are more rows than a sheet has: their tables are CSV only.
     whole = pl.col("month").is_null() | ~pl.col("level").is_in(["township", "village"])
@@ -207,11 +169,14 @@ def forecast_files(
     in_workbook = [
         *forecast_tables(shown, language),
         ResultTable(Bilingual("乡镇排序", "township_ranking"), ranked, HEADERS),
-        ResultTable(LEAVING, leaving_table(ranked), HEADERS),
+        ResultTable(LEAVING, leaving, HEADERS),
     ]
     files = dict(table_files(TITLE, in_workbook, forecast_note(forecast, language), language))
     for table in tables:
         files[f"{table.name.text(language)}.csv"] = csv_bytes(table.labelled(language))
+    files[LEAVING_PAGE] = provincial_page(forecast, leaving, language)
+    for county in forecast.notes_of:
+        files[f"forecast_{county}.html"] = county_page(forecast, ranked, county, language)
     wanted = (pl.col("quantity") == "relapses") & pl.col("level").is_in(["province", "county"])
     for (code,), rows in forecast.table.filter(wanted).group_by("code", maintain_order=True):
         is_whole = code == PROVINCE
@@ -219,7 +184,7 @@ def forecast_files(
         by_month = seen.group_by("month").agg(pl.col("relapses").sum())
         for lang in ("zh", "en"):
             name = "all" if is_whole else str(code)
-            place = _LEVELS["province"].text(lang) if is_whole else str(code)
+            place = LEVELS["province"].text(lang) if is_whole else str(code)
             files[f"fan_{name}.{lang}.svg"] = fan_chart(by_month, rows, place, lang).svg()
     return files
 
