@@ -49,7 +49,7 @@ HAND_MADE = labels_of(
 
 
 def test_every_kind_is_an_outcome_on_the_same_rows():
-    kinds = outcomes_by_kind(HAND_MADE, is_first_event=True)
+    kinds = outcomes_by_kind(HAND_MADE)
     expected = {
         "first_event": [1, 1, 1, 1, 0, 0],
         "later_event": [NAN, 1, 1, 1, 0, 0],
@@ -65,11 +65,10 @@ def test_every_kind_is_an_outcome_on_the_same_rows():
     assert kinds.keys() == expected.keys()
     for name, values in expected.items():
         assert np.array_equal(kinds[name], values, equal_nan=True), name
-    assert "later_event" not in outcomes_by_kind(HAND_MADE, is_first_event=False)
 
 
 def origin_of(labels, score):
-    kinds = outcomes_by_kind(labels, is_first_event=True)
+    kinds = outcomes_by_kind(labels)
     plans = {name: VisitPlan.by_score(name, np.asarray(score)) for name in ("rules", "model")}
     index = labels.index.with_columns(village_code=pl.col("household_id"))
     starts = np.full(len(labels), NAN)
@@ -89,6 +88,14 @@ def test_a_list_finds_of_a_kind_what_it_visits_of_it():
     assert found["shortfall"]["recall"] == pytest.approx(0.35 / 0.45)
     of_causes = [found[kind]["found"] for kind in ("income_fell", "line_rose", "guarantee")]
     assert sum(of_causes) == found["first_event"]["found"] == 2
+
+
+def test_a_state_at_the_horizon_is_its_own_end_and_is_told_once():
+    seen = [12, 12, 12]
+    labels = labels_of([12, NAN, NAN], seen, [0, -1, -1], [NAN] * 3, [0.2, 0, 0], state=[1, 0, 0])
+    frame = found_by_kind([origin_of(labels, [3, 2, 1])], [1], "village_code", 0, 0, is_one_model=True)
+    assert {"later_event", "state_at_end"} & set(frame["kind"]) == set()
+    assert {"first_event", "shortfall"} <= set(frame["kind"])
 
 
 def test_ranking_is_judged_among_those_the_kind_judges():

@@ -69,6 +69,12 @@ def a_result():
         experiment=experiment,
         audited_capacity=0.05,
         kinds=pl.DataFrame(kinds),
+        censoring=pl.DataFrame(
+            {"figure": ["event_share"], "policy": [None], "capacity": [None], "n": 100, "n_censored": 7}
+            | {"complete": 0.09, "weighted": 0.1, "weighted_low": 0.05, "weighted_high": 0.15}
+            | {"bound_low": 0.08, "bound_high": 0.16, "largest_weight": 1.2, "n_bounded": 0}
+        ),
+        exits=pl.DataFrame({"exit": ["none", "died"], "n": [93, 7], "events": 9, "free": 8, "censored": 7}),
         pooled=pooled,
         reliability=pl.DataFrame({"policy": "model", "predicted": bins, "observed": bins, "n": 20}),
         groups=groups,

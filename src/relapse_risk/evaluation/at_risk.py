@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.config import EvaluationConfig
+from relapse_risk.evaluation.censoring import SeenOrigin, cells_of
 from relapse_risk.evaluation.groups import groups_of
 from relapse_risk.evaluation.judged import JudgedOrigin
 from relapse_risk.evaluation.kinds import outcomes_by_kind
@@ -31,7 +32,7 @@ CLUSTERS = ("household_id", "village_code", "township_code", "county_code")
 
 @dataclass(frozen=True)
 class AtRisk:
-    """Households at risk on one date whose outcome is known.
+    """Households at risk on one date.
 
     Attributes
     ----------
@@ -41,7 +42,7 @@ class AtRisk:
     scores : mapping of str to RiskScores
         By policy; all on the rows of ``matrix``.
     labels : Labels
-        On the same rows; none is censored.
+        On the same rows; those that are judged are not censored.
     event_starts : ndarray of float64, shape (n_rows,)
         As in :class:`~relapse_risk.evaluation.judged.JudgedOrigin`.
     oracle : ndarray of float64, shape (n_rows,), or None
@@ -55,27 +56,37 @@ class AtRisk:
     event_starts: Array
     oracle: Array | None = None
 
+    def rows(self, positions: NDArray[np.int64]) -> AtRisk:
+        """Return the households at ``positions``."""
+        matrix = self.matrix.rows(positions)
+        scores = {
+            policy: RiskScores(matrix.index, s.horizons_months, s.risk[positions], s.ranking[positions])
+            for policy, s in self.scores.items()
+        }
+        return AtRisk(
+            self.origin,
+            matrix,
+            RuleHits(matrix.index, self.hits.codes, self.hits.states[positions]),
+            scores,
+            self.labels.rows(positions),
+            self.event_starts[positions],
+            None if self.oracle is None else self.oracle[positions],
+        )
+
     @property
     def is_red(self) -> NDArray[np.bool_]:
         """Whether a household is in tier 红, which every policy visits whatever its score."""
         red: NDArray[np.bool_] = tier_of(self.matrix, self.hits) == RED
         return red
 
-    def planned(
-        self, config: EvaluationConfig, n_censored: int, *, is_first_event: bool = True
-    ) -> JudgedOrigin:
+    def planned(self, config: EvaluationConfig, n_censored: int) -> JudgedOrigin:
         """Return the households that policies compete for, with every policy's plan."""
         kept = np.flatnonzero(~self.is_red)
-        matrix = self.matrix.rows(kept)
-        hits = RuleHits(matrix.index, self.hits.codes, self.hits.states[kept])
-        scores = {
-            policy: RiskScores(matrix.index, s.horizons_months, s.risk[kept], s.ranking[kept])
-            for policy, s in self.scores.items()
-        }
-        oracle = None if self.oracle is None else self.oracle[kept]
+        of_list = self.rows(kept)
+        matrix, scores, oracle = of_list.matrix, of_list.scores, of_list.oracle
         plans = plan_policies(
             matrix,
-            hits,
+            of_list.hits,
             scores,
             model_share=config.model_share,
             audit_share=config.audit_share,
@@ -87,8 +98,8 @@ class AtRisk:
         return JudgedOrigin(
             self.origin,
             matrix.index.select("as_of_date", *CLUSTERS),
-            outcome[kept],
-            self.event_starts[kept],
+            of_list.labels.outcome,
+            of_list.event_starts,
             n_censored,
             plans,
             oracle,
@@ -97,13 +108,26 @@ class AtRisk:
                 "n_red": len(outcome) - len(kept),
                 "events_red": int(outcome.sum() - outcome[kept].sum()),
             },
-            kinds=outcomes_by_kind(self.labels.rows(kept), is_first_event=is_first_event),
+            kinds=outcomes_by_kind(of_list.labels),
             later_risk={
                 policy: known.risk_after(half)
                 for policy, known in scores.items()
                 if half in known.horizons_months
             },
         )
+
+    def seen(self, config: EvaluationConfig) -> SeenOrigin:
+        """Return everybody who is not in 红, censored or not, with the lists made of all of them."""
+        of_list = self.rows(np.flatnonzero(~self.is_red))
+        plans = plan_policies(
+            of_list.matrix,
+            of_list.hits,
+            {"model": of_list.scores["model"]},
+            model_share=config.model_share,
+            audit_share=config.audit_share,
+        )
+        index = of_list.matrix.index.select("as_of_date", *CLUSTERS)
+        return SeenOrigin(index, of_list.labels, cells_of(of_list.matrix), plans)
 
     def audited(self, judged: JudgedOrigin, panel: Panel, features: FeatureSet) -> AuditedOrigin:
         """Return what is needed to say whom the lists of ``judged`` missed."""

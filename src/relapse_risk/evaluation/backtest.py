@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError, ModelError
 from relapse_risk.evaluation.at_risk import CLUSTERS, AtRisk, event_starts
+from relapse_risk.evaluation.censoring import SeenOrigin, censoring_table, exits_table
 from relapse_risk.evaluation.guards import (
     credible_figures,
     label_among_features,
@@ -135,6 +136,7 @@ class Bench:
         self.model_features = choose_features(features, experiment.features)
         self.truth = truth
         self.judged: list[JudgedOrigin] = []
+        self.seen: list[SeenOrigin] = []
         self.audited: list[AuditedOrigin] = []
         self.risks: list[pl.DataFrame] = []
         self.facts: list[dict[str, Any]] = []
@@ -175,14 +177,13 @@ class Bench:
 
     def judge(self, origin: date, split: OriginSplit, models: Mapping[str, TrainedModel]) -> None:
         """Plan every policy's visits on one date, and read the outcome from all that is known today."""
-        rows, n_censored = self.at_risk(origin, models)
-        if rows is None:
+        everyone = self._everyone(origin, models)
+        rows, n_censored = self._judged(everyone)
+        if everyone is None or rows is None:
             self.notes.append(_nobody_judged(origin, n_censored))
             return
-        is_first_event = self.experiment.label.kind == "first_event"
-        self.judged.append(
-            rows.planned(self.experiment.evaluation, n_censored, is_first_event=is_first_event)
-        )
+        self.seen.append(everyone.seen(self.experiment.evaluation))
+        self.judged.append(rows.planned(self.experiment.evaluation, n_censored))
         self.audited.append(rows.audited(self.judged[-1], self.panel, self.model_features))
         self.risks.append(rows.risks(self.judged[-1]))
         outcome = rows.labels.outcome
@@ -195,21 +196,33 @@ class Bench:
 
         None where no household at risk has a known outcome.
         """
+        return self._judged(self._everyone(origin, models))
+
+    def _everyone(self, origin: date, models: Mapping[str, TrainedModel]) -> AtRisk | None:
+        """Return the households at risk on one date, those whose outcome is not known among them."""
         labels = self._labels((origin,), self.panel.last_recorded_on or origin)
-        is_known = ~np.isnan(labels.outcome)
-        judged = labels.rows(labels.is_at_risk & is_known)
-        n_censored = int((labels.is_at_risk & ~is_known).sum())
-        if not len(judged):
-            return None, n_censored
-        matrix = self._features(origin, self.features, judged)
-        oracle = None
-        if self.truth is not None:
-            oracle = true_risk(self.truth.oracle, matrix.index, self.experiment.label.horizon_months)
-            if oracle is None:
-                self.notes.append(_no_oracle(origin))
+        labels = labels.rows(labels.is_at_risk)
+        if not len(labels):
+            return None
+        matrix = self._features(origin, self.features, labels)
         scores = {policy: model.predict_risk(matrix) for policy, model in models.items()}
-        starts = event_starts(self.panel, judged)
-        return AtRisk(origin, matrix, apply_rules(matrix), scores, judged, starts, oracle), n_censored
+        starts = event_starts(self.panel, labels)
+        return AtRisk(origin, matrix, apply_rules(matrix), scores, labels, starts)
+
+    def _judged(self, everyone: AtRisk | None) -> tuple[AtRisk | None, int]:
+        """Return those whose outcome is known, with their true risk; and how many others there are."""
+        if everyone is None:
+            return None, 0
+        is_known = ~np.isnan(everyone.labels.outcome)
+        if not is_known.any():
+            return None, len(is_known)
+        rows = everyone.rows(np.flatnonzero(is_known))
+        if self.truth is not None:
+            months = self.experiment.label.horizon_months
+            rows = replace(rows, oracle=true_risk(self.truth.oracle, rows.matrix.index, months))
+            if rows.oracle is None:
+                self.notes.append(_no_oracle(rows.origin))
+        return rows, int((~is_known).sum())
 
     def leave_out(self, origin: date, error: ModelError) -> None:
         """Note that no model could be trained before this date."""
@@ -252,6 +265,8 @@ class Bench:
             scores=scores,
             groups=errors_by_group(self.audited, *drawn),
             kinds=found_by_kind(self.judged, *drawn, is_one_model=is_one_model),
+            censoring=censoring_table(self.seen, *drawn),
+            exits=exits_table(self.seen),
             crosstab=list_against_rest(self.audited, audited_at, self.model_features),
             missed=missed_relapses(self.audited, audited_at),
             selection=choose_policies(by_origin),

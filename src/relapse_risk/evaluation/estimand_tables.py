@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from relapse_risk.evaluation.censoring import GREATEST_WEIGHT
 from relapse_risk.evaluation.missed import FEWEST
 from relapse_risk.vocabulary import Bilingual, Language
 
@@ -94,6 +95,78 @@ def kinds_sentences(kinds: pl.DataFrame, capacity: float, language: Language) ->
     return [sentence.text(language) for sentence in sentences]
 
 
+_FIGURES = {
+    "event_share": Bilingual("返贫比例", "share of relapses"),
+    "precision": Bilingual("命中率", "precision"),
+    "recall": Bilingual("查全率", "recall"),
+}
+_EXITS = {
+    "none": Bilingual("未退出（含个别期次缺报）", "none (single reports may lack)"),
+    "died": Bilingual("全户去世", "all died"),
+    "moved": Bilingual("全户迁出", "all moved away"),
+    "dissolved": Bilingual("户已解散（去世与迁出或原因不详）", "dissolved, by either or not told"),
+    "unseen": Bilingual("仍有人在户而不再上报", "no more reports, members still there"),
+}
+
+
+def censoring_table_rows(censoring: pl.DataFrame, capacity: float, language: Language) -> Table:
+    """Return the figures of complete cases, weighted, and bounds at one capacity: a header and lines.
+
+    Parameters
+    ----------
+    censoring : polars.DataFrame
+        Of :func:`~relapse_risk.evaluation.censoring.censoring_table`.
+    capacity : float
+    language : {"zh", "en"}
+    """
+    header = Bilingual(
+        "指标|已知结果|加权（95%区间）|下界…上界", "figure|complete cases|weighted (95%)|bounds"
+    )
+    table = [header.text(language).split("|")]
+    at = censoring.filter(pl.col("capacity").is_null() | (pl.col("capacity") == capacity))
+    for row in at.iter_rows(named=True):
+        name = _FIGURES[row["figure"]].text(language)
+        if row["policy"] is not None:
+            name = f"{name} · {_POLICIES[row['policy']].text(language)}"
+        bounds = f"{_number(row['bound_low'])} … {_number(row['bound_high'])}"
+        table.append([name, _number(row["complete"]), _figure(row, "weighted"), bounds])
+    return table
+
+
+def exits_table_rows(exits: pl.DataFrame, language: Language) -> Table:
+    """Return who ceased to be seen, and why: a header and lines; kinds of exit that nobody took are left out.
+
+    Parameters
+    ----------
+    exits : polars.DataFrame
+        Of :func:`~relapse_risk.evaluation.censoring.exits_table`.
+    language : {"zh", "en"}
+    """
+    header = Bilingual(
+        "上报中止原因|户次|其中返贫|未返贫|结果未知",
+        "why reports ended|households|relapsed|did not|not known",
+    )
+    rows = exits.filter((pl.col("n") > 0) | (pl.col("exit") == "none")).iter_rows()
+    return [
+        header.text(language).split("|"),
+        *([_EXITS[name].text(language), *(str(count) for count in counts)] for name, *counts in rows),
+    ]
+
+
+def censoring_sentence(censoring: pl.DataFrame, language: Language) -> str:
+    """Return what the weights rest on, and how large they are."""
+    row = censoring.row(0, named=True)
+    return Bilingual(
+        f"{row['n']} 户次中 {row['n_censored']} 户次结果未知。加权：按户类型、人口和是否全为老人分组，"
+        f"以仍可观察的概率的倒数加权（最大 {row['largest_weight']:.2f}，超过 {GREATEST_WEIGHT:g} 的"
+        f" {row['n_bounded']} 个按 {GREATEST_WEIGHT:g} 计）；上下界不作任何假设。",
+        f"The outcome of {row['n_censored']} of {row['n']} is not known. Weighted: by the inverse "
+        f"probability of being seen, by household type, size and whether all are elders (largest "
+        f"{row['largest_weight']:.2f}; {row['n_bounded']} above {GREATEST_WEIGHT:g} count as "
+        f"{GREATEST_WEIGHT:g}). The bounds assume nothing.",
+    ).text(language)
+
+
 def markdown_lines(table: Table) -> list[str]:
     """Return a table, its header first, as lines of Markdown."""
     lines = [f"| {' | '.join(row)} |" for row in table]
@@ -110,6 +183,8 @@ def _share(row: Mapping[str, Any], name: str) -> str:
 
 def _figure(row: Mapping[str, Any], name: str) -> str:
     value, low, high = (row[name + suffix] for suffix in ("", "_low", "_high"))
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if low is None else f"{value:.3f} ({low:.3f} … {high:.3f})"
+    return _number(value) if value is None or low is None else f"{value:.3f} ({low:.3f} … {high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -43,15 +43,13 @@ _RANKED = ("first_event", "later_event", "state_at_end", "lasting")
 _FIGURES = ("precision", "recall", "roc_auc", "pr_auc")
 
 
-def outcomes_by_kind(labels: Labels, *, is_first_event: bool) -> dict[str, Array]:
+def outcomes_by_kind(labels: Labels) -> dict[str, Array]:
     """Return the outcome of every kind, arrays of shape ``(n_rows,)``.
 
     Parameters
     ----------
     labels : Labels
         Made by :func:`~relapse_risk.labels.make_labels`, so that they have a course.
-    is_first_event : bool
-        The label is the first event; a state at the horizon has no later event and is its own end.
 
     Returns
     -------
@@ -62,11 +60,13 @@ def outcomes_by_kind(labels: Labels, *, is_first_event: bool) -> dict[str, Array
     if course is None:
         return {"first_event": outcome}
     of_event = np.where(outcome == 1.0, course.is_lasting, outcome)
-    found = {"first_event": outcome}
-    if is_first_event:
-        found["later_event"] = labels.outcome_after(labels.horizon_months // 2)
-        found["state_at_end"] = course.state_at_end
-    found |= {"lasting": of_event, "passing": np.where(outcome == 1.0, 1.0 - course.is_lasting, outcome)}
+    found = {
+        "first_event": outcome,
+        "later_event": labels.outcome_after(labels.horizon_months // 2),
+        "state_at_end": course.state_at_end,
+        "lasting": of_event,
+        "passing": np.where(outcome == 1.0, 1.0 - course.is_lasting, outcome),
+    }
     for code, cause in enumerate(CAUSES):
         is_one = (outcome == 1.0) & (course.cause == code)
         found[cause] = np.where(np.isnan(outcome), np.nan, is_one)
@@ -104,7 +104,13 @@ def found_by_kind(
     ends = [0, int(sizes[-1])] if is_one_model else sizes.tolist()
     policies = [name for name in POLICIES if all(name in origin.plans for origin in origins)]
     every = {kind: np.concatenate([o.kinds[kind] for o in origins]) for kind in origins[0].kinds}
-    outcomes = {kind: values for kind, values in every.items() if np.nansum(values) > 0}
+    # Where the label is the state at the horizon, these two are the headline itself.
+    same = {
+        kind
+        for kind in ("later_event", "state_at_end")
+        if kind in every and np.array_equal(every[kind], every["first_event"], equal_nan=True)
+    }
+    outcomes = {kind: y for kind, y in every.items() if np.nansum(y) > 0 and kind not in same}
     rows = []
     for policy in policies:
         scores = [origin.plans[policy].score for origin in origins]

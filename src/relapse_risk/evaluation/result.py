@@ -63,6 +63,11 @@ class BacktestResult:
         :func:`~relapse_risk.evaluation.missed.errors_by_group`.
     kinds : polars.DataFrame
         What lists find of each kind of relapse; see :func:`~relapse_risk.evaluation.kinds.found_by_kind`.
+    censoring : polars.DataFrame
+        What those who were not wholly seen may change; see
+        :func:`~relapse_risk.evaluation.censoring.censoring_table`.
+    exits : polars.DataFrame
+        Who ceased to be seen, and why; see :func:`~relapse_risk.evaluation.censoring.exits_table`.
     crosstab : polars.DataFrame
         The list against the rest, and relapses missed against those found; see
         :func:`~relapse_risk.evaluation.missed.list_against_rest`.
@@ -93,6 +98,8 @@ class BacktestResult:
     scores: pl.DataFrame
     groups: pl.DataFrame
     kinds: pl.DataFrame
+    censoring: pl.DataFrame
+    exits: pl.DataFrame
     crosstab: pl.DataFrame
     missed: pl.DataFrame
     selection: pl.DataFrame
@@ -170,8 +177,9 @@ class BacktestResult:
         ----------
         out : Path
             Gets ``metrics.json`` (the records), ``summary.md`` (Chinese and English), ``reliability.csv``,
-            ``scores.parquet``, ``groups.csv``, ``kinds.csv``, ``list_against_rest.csv``,
-            ``missed.parquet``, ``selection.csv``, and last ``manifest.json``.
+            ``scores.parquet``, ``groups.csv``, ``kinds.csv``, ``censoring.csv``,
+            ``exits.csv``, ``list_against_rest.csv``, ``missed.parquet``, ``selection.csv``, and last
+            ``manifest.json``.
 
         Raises
         ------
@@ -187,6 +195,8 @@ class BacktestResult:
             "scores.parquet": parquet_bytes(self.scores),
             "groups.csv": self.groups.write_csv(include_bom=True).encode(),
             "kinds.csv": self.kinds.write_csv(include_bom=True).encode(),
+            "censoring.csv": self.censoring.write_csv(include_bom=True).encode(),
+            "exits.csv": self.exits.write_csv(include_bom=True).encode(),
             "list_against_rest.csv": self.crosstab.write_csv(include_bom=True).encode(),
             "missed.parquet": parquet_bytes(self.missed),
             "selection.csv": self.selection.write_csv(include_bom=True).encode(),

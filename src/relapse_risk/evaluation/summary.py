@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relapse_risk.evaluation.estimand_tables import kinds_sentences, kinds_table, markdown_lines
+from relapse_risk.evaluation.estimand_tables import (
+    censoring_sentence,
+    censoring_table_rows,
+    exits_table_rows,
+    kinds_sentences,
+    kinds_table,
+    markdown_lines,
+)
 from relapse_risk.evaluation.intervals import TOO_FEW_CLUSTERS
 from relapse_risk.evaluation.records import COMPARED_WITH, Record
 from relapse_risk.vocabulary import Bilingual, Language
@@ -108,6 +115,10 @@ def _section(result: BacktestResult, language: Language) -> str:
     title = _text(language, "各类返贫，容量", "Kinds of relapse, capacity")
     lines += ["", f"## {title} {_capacity(shown_at, language)}", ""]
     lines += markdown_lines(kinds_table(result.kinds, shown_at, language))
+    title = _text(language, "未能完整观察的家庭", "Who was not wholly seen")
+    lines += ["", f"## {title}", "", censoring_sentence(result.censoring, language), ""]
+    lines += markdown_lines(censoring_table_rows(result.censoring, shown_at, language))
+    lines += ["", *markdown_lines(exits_table_rows(result.exits, language))]
     lines += ["", _text(language, "## 直说", "## In plain words"), ""]
     lines += [f"- {sentence}" for sentence in comparison_sentences(pooled, language)]
     lines += [f"- {sentence}" for sentence in kinds_sentences(result.kinds, shown_at, language)]

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from relapse_risk.evaluation.estimand_tables import Table, kinds_sentences, kinds_table
+from relapse_risk.evaluation.estimand_tables import (
+    Table,
+    censoring_sentence,
+    censoring_table_rows,
+    exits_table_rows,
+    kinds_sentences,
+    kinds_table,
+)
 from relapse_risk.evaluation.result import BacktestResult
 from relapse_risk.evaluation.summary import NAMES, comparison_sentences
 from relapse_risk.files import write_together
@@ -106,6 +113,10 @@ def backtest_html(result: BacktestResult, pictures: dict[str, bytes], language: 
         _group_table(groups, language),
         f"<h2>{say('各类返贫', 'Kinds of relapse')}: {capacity:g}</h2>",
         _text_table(kinds_table(result.kinds, capacity, language)),
+        f"<h2>{say('未能完整观察的家庭', 'Who was not wholly seen')}: {capacity:g}</h2>",
+        f"<p>{escape(censoring_sentence(result.censoring, language))}</p>",
+        _text_table(censoring_table_rows(result.censoring, capacity, language)),
+        _text_table(exits_table_rows(result.exits, language)),
         f"<h2>{say('名单与其余家庭', 'The list against the rest')}</h2>",
         _html_table(crosstab.select(name, "listed", "rest", "found", "missed", "listed_against_rest")),
         f"<h2>{say('按规定办法选择策略', 'Policies chosen by stated rules')}</h2>",
