@@ -162,9 +162,9 @@ def test_training_reads_mature_labels_of_earlier_origins_only(panel, monkeypatch
     seen = []
     trained = module.train_model
 
-    def spy(matrix, labels, split, experiment, provenance):
+    def spy(matrix, labels, split, *others):
         seen.append((matrix.as_of_dates, labels, split))
-        return trained(matrix, labels, split, experiment, provenance)
+        return trained(matrix, labels, split, *others)
 
     monkeypatch.setattr(module, "train_model", spy)
     run_backtest(panel, make_experiment(gap_months=2))
