@@ -191,21 +191,22 @@ class StoredRows:
 
         Where households are ``wanted``, the rows are theirs, and those of others that had the key of one of
         theirs. Tables are wide and copies few, so only what the copies concern is sorted; it stands last.
+        Which rows are taken is told by their keys, before the rest of them is read: to leave rows out
+        afterwards would hold the table twice.
         """
         where = partition.county_code, (partition.first_bucket, partition.last_bucket)
         order = (SEQUENCE, *table.key, "recorded_on")
+        stored, copies = (self.scan(table, *where, copies=copies) for copies in (False, True))
+        names = dict.fromkeys((ID, *table.key))
+        copied = copies.select(*names).collect()
+        keys = pl.concat([stored.select(*names).collect(), copied], rechunk=False)
+        is_kept = pl.lit(value=True) if wanted is None else _has_key_of(keys, wanted, table)
+        is_tied = pl.col(ID).is_in(_tied(keys, copied[ID].unique(), table).implode())
+        plain = stored.filter(is_kept & ~is_tied).select(columns).collect()
         read = list(dict.fromkeys((*order, ID, *columns)))
-        copies = self.scan(table, *where, copies=True).select(read).collect()
-        copied = copies[ID].unique()
-        every = pl.concat([self.scan(table, *where).select(read).collect(), copies], rechunk=False)
-        del copies
-        is_kept = pl.repeat(value=True, n=every.height, eager=True)
-        if wanted is not None:
-            is_kept = _has_key_of(every, wanted, table)
-        is_tied = _is_tied(every, copied, table)
-        tied = every.filter(is_kept & is_tied).sort(*order, maintain_order=True).select(columns)
-        plain = _sieved(every, columns, is_kept & ~is_tied)
-        return pl.concat([plain, tied], rechunk=False)
+        tied = [frame.filter(is_kept & is_tied).select(read).collect() for frame in (stored, copies)]
+        ordered = pl.concat(tied).sort(*order, maintain_order=True).select(columns)
+        return pl.concat([plain, ordered], rechunk=False)
 
     def _wanted(self, partition: Partition) -> pl.Series:
         """Return the households that live there on one of the dates.
@@ -239,12 +240,6 @@ def _no_rows(schema: tuple[tuple[str, type[pl.DataType]], ...]) -> pl.LazyFrame:
     return pl.LazyFrame(schema=dict(schema))
 
 
-def _sieved(rows: pl.DataFrame, columns: Sequence[str], is_kept: pl.Series) -> pl.DataFrame:
-    """Return columns of some rows and empty ``rows`` meanwhile, so that a table is never there twice."""
-    rows.drop_in_place(SEQUENCE)
-    return pl.DataFrame([rows.drop_in_place(name).filter(is_kept) for name in columns])
-
-
 def _columns(table: Table, only: Mapping[str, Collection[str]] | None) -> list[str]:
     """Return the columns wanted of a table, with those that say whose row it is and since when."""
     some = set() if only is None else set(only[table.name])
@@ -253,26 +248,26 @@ def _columns(table: Table, only: Mapping[str, Collection[str]] | None) -> list[s
     return [name for name in table.dtypes if name in some | {*table.key, "household_id", "recorded_on"}]
 
 
-def _has_key_of(rows: pl.DataFrame, wanted: pl.Series, table: Table) -> pl.Series:
+def _has_key_of(keys: pl.DataFrame, wanted: pl.Series, table: Table) -> pl.Expr:
     """Return which rows are of some households, or have the key that one of their rows has."""
-    is_theirs = rows[ID].is_in(wanted.implode()).fill_null(value=False)
-    if is_theirs.all() or not has_own_key(table):
-        return is_theirs
+    is_theirs = keys[ID].is_in(wanted.implode())
+    foreign = keys[ID].filter(~is_theirs).unique()
+    is_kept = ~pl.col(ID).is_in(foreign.implode())
+    if foreign.is_empty() or not has_own_key(table):
+        return is_kept
     [key] = table.key
-    shared = rows[key].filter(~is_theirs).unique()
-    shared = shared.filter(shared.is_in(rows[key].filter(is_theirs).implode()))
-    return is_theirs | rows[key].is_in(shared.implode()).fill_null(value=False)
+    shared = keys[key].filter(~is_theirs).unique()
+    shared = shared.filter(shared.is_in(keys[key].filter(is_theirs).implode()))
+    return is_kept | pl.col(key).is_in(shared.implode())
 
 
-def _is_tied(rows: pl.DataFrame, households: pl.Series, table: Table) -> pl.Series:
-    """Return which rows are of some households, or of any that shares a key with one of them."""
-    while True:
-        is_tied = rows[ID].is_in(households.implode()).fill_null(value=False)
-        if households.is_empty() or not has_own_key(table):
-            return is_tied
+def _tied(keys: pl.DataFrame, households: pl.Series, table: Table) -> pl.Series:
+    """Return some households, and any that shares a key with one of them."""
+    while not households.is_empty() and has_own_key(table):
         [key] = table.key
-        keys = rows[key].filter(is_tied).unique()
-        sharing = rows[ID].filter(rows[key].is_in(keys.implode()).fill_null(value=False)).unique()
+        theirs = keys[key].filter(keys[ID].is_in(households.implode())).unique()
+        sharing = keys[ID].filter(keys[key].is_in(theirs.implode())).unique()
         if len(sharing) <= len(households):
-            return is_tied
+            break
         households = sharing
+    return households
