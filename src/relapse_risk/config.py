@@ -44,12 +44,22 @@ class LabelConfig(Strict):
         the status handed in by sources that give no income.
     income_window_months : int
         Months over which income is summed, then scaled to a year.
+    verified_need : bool
+        A visit that found a need (属实, 部分属实) is an event, too, dated to its month. Whom lists sent staff
+        to decides where such events are seen, so the card says how many there are and of how many visited.
     """
 
     kind: Literal["first_event", "state_at_horizon"] = "first_event"
     horizon_months: int = Field(default=12, ge=1, le=60)
     outcomes: tuple[Outcome, ...] = ("income", "schooling", "medical_insurance", "housing", "water")
     income_window_months: int = Field(default=12, ge=1, le=36)
+    verified_need: bool = False
+
+    @model_validator(mode="after")
+    def _check_verified_need(self) -> LabelConfig:
+        if self.verified_need and self.kind != "first_event":
+            raise ValueError("verified_need dates first events: set kind to first_event, or leave it out")
+        return self
 
 
 class FeatureConfig(Strict):

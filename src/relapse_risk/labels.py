@@ -22,6 +22,7 @@ from relapse_risk.errors import ContractError
 from relapse_risk.exits import Exits
 from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.thresholds import ThresholdTable
+from relapse_risk.verified import VerifiedNeeds, verified_needs, with_needs
 from relapse_risk.welfare import FAILING, FINE, NOT_KNOWN, WelfareGrid, last_complete_month, welfare_states
 from relapse_risk.windows import add_months, month_end
 
@@ -50,6 +51,8 @@ class Labels:
     course : Course or None
         What became of each row beyond its first event: cause, depth, persistence, exit. Models learn
         without it.
+    needs : VerifiedNeeds or None
+        What visits in the window found; None unless the label counts it.
     """
 
     index: pl.DataFrame
@@ -59,6 +62,7 @@ class Labels:
     horizon_months: int
     known_on: date | None = None
     course: Course | None = None
+    needs: VerifiedNeeds | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.is_at_risk), len(self.event_month), len(self.observed_months)}
@@ -118,6 +122,7 @@ class Labels:
             self.horizon_months,
             self.known_on,
             None if self.course is None else self.course.rows(positions),
+            None if self.needs is None else self.needs.rows(positions),
         )
 
     def at(self, as_of_date: date) -> Labels:
@@ -195,6 +200,7 @@ def make_labels(
         label.horizon_months,
         known_on,
         Course.joined([part.course for part in parts if part.course is not None]),
+        VerifiedNeeds.joined([part.needs for part in parts if part.needs is not None]),
     )
 
 
@@ -262,8 +268,12 @@ def _label_one_date(
         index = index.filter(pl.col("household_id").is_in(wanted.implode()))
     index = index.with_columns(pl.lit(as_of_date).alias("as_of_date")).select(LABEL_INDEX_COLUMNS)
     event, observed, course = outcomes.after(index, as_of_date)
+    needs = None
+    if label.verified_need:
+        needs = verified_needs(outcomes.known, index["household_id"], as_of_date, label.horizon_months)
+        event, observed = with_needs(event, observed, needs)
     is_at_risk = find_at_risk(known, label, cohort, thresholds, wanted)
-    return Labels(index, is_at_risk, event, observed, label.horizon_months, course=course)
+    return Labels(index, is_at_risk, event, observed, label.horizon_months, course=course, needs=needs)
 
 
 @dataclass(frozen=True)

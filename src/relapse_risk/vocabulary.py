@@ -135,6 +135,8 @@ class Outcome(StrEnum):
 
 
 NOT_MET = (Outcome.NOT_MET, Outcome.AWAY)
+NEED_FOUND = (Outcome.CONFIRMED, Outcome.PARTLY)
+VERIFIED = (*NEED_FOUND, Outcome.NOT_CONFIRMED)
 
 
 class RuleCategory(StrEnum):

@@ -62,6 +62,7 @@ def _page(
         *_use(model, say),
         *_data(model, say),
         *_label(model.experiment, say, language),
+        *_selection(model, say),
         *_fitting(model, say),
         *_results(model, results, say),
         *_groups(groups, say),
@@ -142,6 +143,26 @@ def _label(experiment: Experiment, say: Any, language: Language) -> list[str]:
             "The estimand is risk under current practice: assistance and register entry do not censor. A "
             "window not wholly observed, in which no event was seen, is censored and never counts as none.",
         ),
+    ]
+
+
+def _selection(model: TrainedModel, say: Any) -> list[str]:
+    """Return whom the events that visits showed are about, where the label counts them."""
+    if not model.experiment.label.verified_need:
+        return []
+    fit = model.metadata["rows"]["fit"]
+    rows, visited, by_visit = fit["rows"], fit["verified"], fit["events_by_visit"]
+    return [
+        say(
+            f"走访核实属实、部分属实也算事件。拟合用的{rows}行中，窗口内走访核实过{visited}行；{fit['events']}个事件中"
+            f"{by_visit}个在首次出现的当月由走访发现。走访对象由清单选定，不是随机的：清单去过的地方发现得多，没去过的户只能由"
+            "记录发现，分值会偏向清单原来看重的户。",
+            f"A need that a visit found is an event, too. Of {rows} fitting rows {visited} were verified by "
+            f"a visit within the window; visits showed {by_visit} of {fit['events']} events in the month "
+            "they were first seen. Lists, not chance, chose whom to visit: need was seen more often where "
+            "lists had looked, and elsewhere by records alone, so scores lean towards the households that "
+            "lists favoured already.",
+        )
     ]
 
 

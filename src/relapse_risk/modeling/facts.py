@@ -51,11 +51,18 @@ def training_facts(
 
 def _counts(labels: Labels) -> dict[str, int]:
     outcome = labels.outcome
+    by_visit = {}
+    if labels.needs is not None:
+        by_visit = {
+            "verified": int(labels.needs.was_verified.sum()),
+            "events_by_visit": int((labels.needs.month == labels.event_month).sum()),
+        }
     return {
         "rows": len(labels),
         "events": int((outcome == 1).sum()),
         "event_free": int((outcome == 0).sum()),
         "censored": int(np.isnan(outcome).sum()),
+        **by_visit,
     }
 
 

@@ -16,7 +16,6 @@ import polars as pl
 
 from relapse_risk.errors import DataError
 from relapse_risk.outputs.issued import find_issued
-from relapse_risk.outputs.list_quality import FOUND, VERIFIED
 from relapse_risk.outputs.returned import STAFF_COLUMNS, ReturnedList, read_returned
 from relapse_risk.panel.ingest import ingest
 from relapse_risk.panel.parse import parse_columns
@@ -24,7 +23,7 @@ from relapse_risk.panel.report import IngestReport
 from relapse_risk.panel.schema import Table
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.tables import TABLE_BY_NAME
-from relapse_risk.vocabulary import NOT_MET, Bilingual, Language
+from relapse_risk.vocabulary import NEED_FOUND, NOT_MET, VERIFIED, Bilingual, Language
 
 _HAND = "H"
 _SELF_APPLICATION, _WAITING = "自主申报", "候补"
@@ -236,7 +235,7 @@ def found_beside(results: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
     by_hand = _latest(visits).filter(pl.col("visit_id").str.starts_with(f"{_HAND}-"))
     groups = {_WAITING: waiting["outcome"], _SELF_APPLICATION: by_hand["outcome"].drop_nulls()}
     rows = [
-        (group, *(int(outcome.is_in(kind).sum()) for kind in (VERIFIED, FOUND, NOT_MET)))
+        (group, *(int(outcome.is_in(kind).sum()) for kind in (VERIFIED, NEED_FOUND, NOT_MET)))
         for group, outcome in groups.items()
         if len(outcome)
     ]

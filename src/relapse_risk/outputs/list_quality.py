@@ -11,10 +11,8 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from relapse_risk.vocabulary import NOT_MET, Outcome
+from relapse_risk.vocabulary import NEED_FOUND, NOT_MET, VERIFIED
 
-FOUND = (Outcome.CONFIRMED, Outcome.PARTLY)
-VERIFIED = (*FOUND, Outcome.NOT_CONFIRMED)
 _BANDS = (0.0, 50.0, 80.0, 90.0, 95.0, 100.0)
 
 
@@ -46,13 +44,15 @@ def precision_of_lists(results: pl.DataFrame, confidence: float = 0.95) -> pl.Da
         for low, high in pairwise(_BANDS)
     )
     listed = results.filter("is_listed").with_columns(origin=origin, score_band=band)
+    in_order = {"score_band": listed.sort("risk_score", descending=True, nulls_last=True)}
     parts = [
-        listed.filter(pl.col(by).is_not_null())
+        in_order.get(by, listed)
+        .filter(pl.col(by).is_not_null())
         .group_by(pl.col(by).alias("group"), maintain_order=True)
         .agg(
             listed=pl.len(),
             verified=pl.col("outcome").is_in(VERIFIED).sum(),
-            found=pl.col("outcome").is_in(FOUND).sum(),
+            found=pl.col("outcome").is_in(NEED_FOUND).sum(),
             not_met=pl.col("outcome").is_in(NOT_MET).sum(),
         )
         .select(pl.lit(by).alias("by"), pl.all())
@@ -117,7 +117,7 @@ def estimate_missed(results: pl.DataFrame, confidence: float = 0.95) -> pl.DataF
         by_unit = (
             part.with_columns(
                 is_verified=pl.col("outcome").is_in(VERIFIED).fill_null(False),
-                is_found=pl.col("outcome").is_in(FOUND).fill_null(False),
+                is_found=pl.col("outcome").is_in(NEED_FOUND).fill_null(False),
             )
             .group_by("unit", maintain_order=True)
             .agg(
