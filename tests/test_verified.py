@@ -98,7 +98,7 @@ def test_the_card_says_how_many_were_visited_and_that_lists_chose_them(panel: Pa
     assert counts["verified"] == 30
     assert 0 < counts["events_by_visit"] <= 30
     assert "verified" not in _counts(labels(panel, [], counts=False))
-    experiment = Experiment(name="with visits", label=LabelConfig(verified_need=True))
+    experiment = Experiment(name="with_visits", label=LabelConfig(verified_need=True))
     said = _selection(
         SimpleNamespace(experiment=experiment, metadata={"rows": {"fit": counts}}), lambda zh, en: en
     )
