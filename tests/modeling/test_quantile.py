@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,8 @@ from relapse_risk.errors import ContractError, ModelError
 from relapse_risk.features.matrix import INDEX_COLUMNS, FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.modeling.quantile import INCOME, IncomeForecast, IncomeModel, fit_income, risk_agreement
+from relapse_risk.modeling.quantile_store import load_income, save_income
+from relapse_risk.modeling.store import MODEL_FILE, load_model, write_folder
 from relapse_risk.windows import OriginSplit
 
 from .conftest import make_feature
@@ -111,3 +114,27 @@ def test_the_table_has_a_column_for_each_level(ahead: IncomeForecast) -> None:
     table = ahead.to_polars()
     assert table.height == 6_000
     assert {"q01.0", "q50.0", "q97.5"} <= set(table.columns)
+
+
+def test_a_saved_model_comes_back_and_gives_the_same_quantiles(
+    model: IncomeModel, data: tuple[FeatureMatrix, Array], tmp_path: Path
+) -> None:
+    folder = save_income(model, tmp_path / "income", {"known_on": "2022-12-31"})
+    again = load_income(folder, FEATURES)
+    matrix = data[0].at(TEST)
+    np.testing.assert_array_equal(again.predict(matrix).quantiles, model.predict(matrix).quantiles)
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".txt"}
+    with pytest.raises(ModelError, match="RR411"):
+        save_income(model, folder)
+
+
+def test_a_changed_or_another_kind_of_model_is_refused(model: IncomeModel, tmp_path: Path) -> None:
+    folder = save_income(model, tmp_path / "income")
+    with pytest.raises(ModelError, match="RR414"):
+        load_model(folder)
+    other = write_folder({MODEL_FILE: '{"kind": "hazard"}'}, tmp_path / "other")
+    with pytest.raises(ModelError, match=r"RR416[\s\S]*relapse-risk income"):
+        load_income(other, FEATURES)
+    (folder / "quantile_0.5.txt").write_text("tree", encoding="utf-8")
+    with pytest.raises(ModelError, match="RR413"):
+        load_income(folder, FEATURES)

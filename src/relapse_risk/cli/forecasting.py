@@ -1,4 +1,4 @@
-"""The verb ``forecast``."""
+"""The verbs ``forecast`` and ``income``."""
 
 from __future__ import annotations
 
@@ -68,4 +68,33 @@ def forecast(
         with progress("forecast") as show:
             made = write_forecast(store_of(store), request, out, language, thresholds_of_project(), show)
         print_result(shown_in_terminal(made, language), forecast_note(made, language), language)
+        console().print(f"→ {out}")
+
+
+@app.command()
+def income(
+    as_of: AsOf,
+    out: Out,
+    model: Annotated[
+        Path, typer.Option(help="Directory of the income model; trained and saved there where it is absent.")
+    ],
+    store: Store = None,
+    experiment: ExperimentFile = None,
+    line: Annotated[
+        list[float] | None, typer.Option(min=1, help="A what-if line, yuan per person and year; repeatable.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="zh or en; the project's if absent.")] = None,
+) -> None:
+    """Forecast household incomes in 3, 6 and 12 months as quantiles, and who may fall below any line.
+
+    Example: relapse-risk income --as-of 2024-12-31 --model models/income/1 --line 8500 --out outputs/income
+    """
+    from relapse_risk.incomes import IncomeRequest, income_note, write_incomes
+
+    with errors_shown():
+        language = language_of(lang)
+        request = IncomeRequest(as_of.date(), experiment_of(experiment), model, tuple(line or ()))
+        with progress("income") as show:
+            write_incomes(store_of(store), request, out, language, thresholds_of_project(), show)
+        print_result([], income_note(request, language), language)
         console().print(f"→ {out}")

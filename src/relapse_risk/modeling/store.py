@@ -82,14 +82,6 @@ def save_model(
     MachineError
         RR611 where it can't be written.
     """
-    if folder.exists():
-        raise ModelError(
-            "RR411",
-            str(folder),
-            "this version exists",
-            "a new directory",
-            "Take the next version: a model is never overwritten",
-        )
     texts = {
         **(files or {}),
         **model.estimator.fitted_files(),
@@ -98,6 +90,27 @@ def save_model(
         CARD_FILE: render_card(model, results, groups),
         **({PAGE_FILE: render_page(model)} if isinstance(model.estimator, PointsScorecard) else {}),
     }
+    return write_folder(texts, folder)
+
+
+def write_folder(texts: Mapping[str, str], folder: Path) -> Path:
+    """Write texts by file name and their checksums into a new directory, all of it or none, and return it.
+
+    Raises
+    ------
+    ModelError
+        RR411 where the directory exists: a version is never overwritten.
+    MachineError
+        RR611 where it can't be written.
+    """
+    if folder.exists():
+        raise ModelError(
+            "RR411",
+            str(folder),
+            "this version exists",
+            "a new directory",
+            "Take the next version: a model is never overwritten",
+        )
     contents = {name: text.encode() for name, text in texts.items()}
     contents[CHECKSUM_FILE] = _as_text(
         {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -138,7 +151,7 @@ def load_model(folder: Path, features: FeatureSet | None = None) -> TrainedModel
         RR361 or RR362 where the features at hand are not those of the training; RR365 where a module of the
         project that declares some of them is not in use.
     """
-    contents = _read_verified(folder)
+    contents = verified_files(folder)
     plain = _parse(contents, folder)
     if features is None:
         features = CATALOG + own_features()
@@ -176,12 +189,12 @@ def _check_modules(plain: Mapping[str, Any], features: FeatureSet, folder: Path)
 
 def model_file(folder: Path, name: str) -> bytes | None:
     """Return a further file of a model directory after checking its checksum; None where it has none."""
-    return _read_verified(folder).get(name)
+    return verified_files(folder).get(name)
 
 
 def model_hash(folder: Path) -> str:
     """Return the sha256 that stands for a model directory: that of its checksums, after verifying them."""
-    _read_verified(folder)
+    verified_files(folder)
     return hashlib.sha256((folder / CHECKSUM_FILE).read_bytes()).hexdigest()
 
 
@@ -227,7 +240,7 @@ class PyfuncModel:
 def _load_pyfunc(path: str) -> PyfuncModel:
     """Return the model MLflow asks for; the name and the argument are MLflow's contract."""
     folder = Path(path)
-    contents = _read_verified(folder)
+    contents = verified_files(folder)
     plain = _parse(contents, folder)
     return PyfuncModel(
         tuple(each["name"] for each in plain["features"]),
@@ -278,8 +291,14 @@ def _restored_estimator(plain: Mapping[str, Any], contents: Mapping[str, bytes])
     return estimator.restore({name: content.decode() for name, content in contents.items()})
 
 
-def _read_verified(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file the checksums name, each checked."""
+def verified_files(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file the checksums name, each checked.
+
+    Raises
+    ------
+    ModelError
+        RR412 where there are no checksums, RR413 where a file was changed or is missing.
+    """
     path = folder / CHECKSUM_FILE
     if not path.is_file():
         raise ModelError(
