@@ -314,7 +314,8 @@ def main() -> None:
     elif asked.warnings:
         show(warnings(asked.households, asked.counties))
     elif asked.show:
-        show_records(pl.concat([pl.read_csv(path) for path in asked.show]))
+        text = {"origin": pl.String}
+        show_records(pl.concat([pl.read_csv(path, schema_overrides=text) for path in asked.show]))
     else:
         counties = [(name, seed) for name in asked.scenarios for seed in range(1, asked.counties + 1)]
         records = [r for name, seed in counties for r in county_records(name, asked.households, seed)]
