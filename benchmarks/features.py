@@ -5,9 +5,9 @@ A synthetic county of monthly reports is laid into a store, as often as needed. 
 - ``read``: PyArrow reads the columns that the features read, of all rows, and nothing else;
 - ``features``: all features of all households as of one date, from the store, partition by partition;
 - ``12 dates``: the same as of twelve month ends;
-- ``pandas``: a careful pandas version of the features that come from reported periods (and those only), on a
-  smaller store, beside the engine on the same store and the same features.
-
+- ``pandas``: a careful pandas version of all features but those that compare areas or read the county's own
+  table, and ``same``: the engine's run of these features. They want a store of one county (at most 50,000
+  households) made with ``--no-kin``, in which no household follows another, for pandas does not follow any;
 - ``bucket``: the largest partition opened and not computed; its result is the bytes of its decoded tables.
 
 Every figure comes from a process of its own, so that peak memory is that of the work; ``imports`` is the
@@ -38,8 +38,8 @@ BASE, COUNTY, MONTHS = 5_000, 50_000, 24
 _IDS = ("household_id", "member_id", "event_id", "measure_id", "visit_id", "case_id", "predecessor_id")
 
 
-def make_store(path: Path, households: int, months: int) -> None:
-    """Lay a store of so many households, in counties of at most 50,000.
+def make_store(path: Path, households: int, months: int, *, with_kin: bool = True) -> None:
+    """Lay a store of so many households, in counties of at most 50,000; some follow others if ``with_kin``.
 
     The first county is ingested like any other. Further counties are copies of it under codes of their own,
     linked into place: their households have the same identifiers, which no partition ever sees together.
@@ -50,6 +50,8 @@ def make_store(path: Path, households: int, months: int) -> None:
 
     scenario = Scenario(observation_months=1)
     base = simulate(BASE, months, scenario, seed=1, oracle_dates=(), hazard_paths=0).panel().tables
+    if not with_kin:
+        base = {**base, "household": base["household"].with_columns(predecessor_id=pl.lit(None, pl.String))}
     size = min(COUNTY, households)
     codes = [f"13{place:04d}" for place in range(households // size)]
     tables = {name: _copied(frame, codes[0], size // BASE) for name, frame in base.items()}
@@ -107,7 +109,9 @@ def columns_read() -> dict[str, list[str]]:
         columns &= set(table.dtypes)
     found["household"] |= set(INDEX_COLUMNS) & set(TABLE_BY_NAME["household"].dtypes)
     found["observation"] |= {"period_months"}
-    found["member"] |= {"is_present", "birth_month"}
+    found["member"] |= {"is_present", "birth_month", "work_status", "labour_skill", "school_status"}
+    found["household"] |= {"predecessor_id"}
+    found["event"] |= {"member_id"}
     return {name: sorted(columns) for name, columns in found.items()}
 
 
@@ -150,33 +154,32 @@ def imports(store: Path) -> float:
     return float(bool(relapse_risk.engine and relapse_risk.features.loops and pyarrow.parquet))
 
 
-def _period_features() -> tuple[str, ...]:
+def _plain_features() -> tuple[str, ...]:
     from relapse_risk.features.catalog import CATALOG
     from relapse_risk.features.evaluate import Plan
-    from relapse_risk.features.nodes import Latest, Window
+    from relapse_risk.features.nodes import AsOfMonth, CountyValue
 
-    def is_of_periods(name: str) -> bool:
+    def is_plain(name: str) -> bool:
         plan = Plan([CATALOG[name].formula], lambda other: CATALOG[other].formula)
-        return bool(plan.leaves) and all(isinstance(leaf, Window | Latest) for leaf in plan.leaves)
+        return not plan.peers and not any(isinstance(leaf, CountyValue | AsOfMonth) for leaf in plan.leaves)
 
-    return tuple(name for name in CATALOG.names if is_of_periods(name))
+    return tuple(name for name in CATALOG.names if is_plain(name))
 
 
-def period_features(store: Path) -> float:
+def plain_features(store: Path, partition: int) -> float:
     """Compute with the engine the features that the pandas version has; return a sum to compare."""
     from relapse_risk.engine import FeatureWork, over_partitions
     from relapse_risk.features.catalog import CATALOG
 
-    work = FeatureWork.of(store, (DAY,), features=CATALOG.select(_period_features()))
-    return float(sum(np.nansum(np.abs(matrix.values)) for matrix in over_partitions(work)))
+    work = FeatureWork.of(store, (DAY,), features=CATALOG.select(_plain_features()))
+    return float(sum(np.nansum(np.abs(matrix.values)) for matrix in over_partitions(work, partition)))
 
 
 def pandas_features(store: Path) -> float:
     """Compute the same features with pandas; return a sum to compare."""
     from features_pandas import pandas_version
 
-    names = _period_features()
-    results = pandas_version(store, DAY, names, columns_read()["observation"])
+    results = pandas_version(store, DAY, _plain_features(), columns_read())
     return float(sum(np.nansum(np.abs(result)) for result in results))
 
 
@@ -193,7 +196,7 @@ WAYS: dict[str, Callable[[Path, int], float]] = {
     "read": lambda store, partition: read(store),
     "features": lambda store, partition: features(store, (DAY,), partition),
     "12 dates": lambda store, partition: features(store, twelve_days(), partition),
-    "periods": lambda store, partition: period_features(store),
+    "same": plain_features,
     "pandas": lambda store, partition: pandas_features(store),
 }
 
@@ -219,6 +222,7 @@ def main() -> None:
     options.add_argument("--months", type=int, default=MONTHS)
     options.add_argument("--partition", type=int, default=20_000)
     options.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    options.add_argument("--no-kin", action="store_true", help="no household of a new store follows another")
     options.add_argument("--way", help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.way:
@@ -230,7 +234,7 @@ def main() -> None:
         print(json.dumps(told))
         return
     if not given.store.exists():
-        make_store(given.store, given.households, given.months)
+        make_store(given.store, given.households, given.months, with_kin=not given.no_kin)
     found = {way: measured(way, given.store, given.partition) for way in given.ways}
     base = found.get("read")
     print(f"{'way':<10}{'seconds':>9}{'CPU s':>8}{'times read (CPU)':>18}{'peak MB':>9}{'result':>16}")
