@@ -67,9 +67,7 @@ class FeatureWork:
     ) -> FeatureWork:
         """Return the work of some features; of all that the store's panel has where not given."""
         days = tuple(sorted(set(as_of_dates)))
-        some = partitions_of(store, days)[0]
-        panel = Store(store).open_partition(some, only={"household": ()})
-        library = features_for(panel)
+        library = features_for(Panel({}, Store(store).extra_columns))
         return cls(store, days, library if features is None else features, library, thresholds)
 
     def partitions(self, households: int | None = PARTITION_HOUSEHOLDS) -> list[list[Partition]]:

@@ -117,9 +117,7 @@ class Store:
             RR191 where there is no store, RR192 where a listed file is missing or altered in length.
         """
         stored = self._stored()
-        tables = {
-            table.name: stored.scan(table).select(list(table.dtypes)).collect() for table in stored.tables
-        }
+        tables = {each.name: stored.scan(each).select(list(each.dtypes)).collect() for each in stored.tables}
         return Panel(tables, stored.extra_columns, self._provenance(stored))
 
     def partitions(
@@ -169,6 +167,11 @@ class Store:
     def table_names(self) -> frozenset[str]:
         """Names of the tables that were handed in."""
         return frozenset(table.name for table in self._stored().tables)
+
+    @property
+    def extra_columns(self) -> tuple[ExtraColumn, ...]:
+        """Columns that mappings declared beyond the canonical ones."""
+        return self._stored().extra_columns
 
     def _stored(self) -> StoredRows:
         """Return what the commits list, once it is sure that it is all there."""
