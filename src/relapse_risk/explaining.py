@@ -22,6 +22,7 @@ from relapse_risk.outputs.capacity import Capacity
 from relapse_risk.outputs.household import HouseholdChange, HouseholdExplanation, explain_row
 from relapse_risk.outputs.issued import find_issued, issued_rows
 from relapse_risk.outputs.list_place import RowFacts, lists_of_county, place_on_list
+from relapse_risk.outputs.standing import comes_back, dated_rows
 from relapse_risk.outputs.visit_list import ListSettings, make_visit_list
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
@@ -29,7 +30,7 @@ from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.tiers import is_settled, moving_codes, tier_of
 from relapse_risk.runs import unknown_household
 from relapse_risk.scores import HIT, RiskScores, RuleHits
-from relapse_risk.vocabulary import NOT_MET, Language
+from relapse_risk.vocabulary import Language
 from relapse_risk.windows import month_end, month_index
 
 if TYPE_CHECKING:
@@ -207,18 +208,16 @@ class _County:
         hits = RuleHits(one.index, self.hits.codes, self.hits.states[[row]])
         tier = tier_of(one, hits)
         day: date = one.index["as_of_date"][0]
-        visits = panel.known_at(day).table("visit")
-        met = visits.filter(
-            pl.col("household_id") == one.index["household_id"][0],
-            pl.col("outcome").is_in(NOT_MET).not_().fill_null(True),
-        )["visited_on"]
+        dated = dated_rows(one, None, panel, day)
+        last_visit, was_met = dated.select("last_visit", "was_met").row(0)
         return RowFacts(
             tier=int(tier[0]),
             is_settled=bool(is_settled(one, tier)[0]),
             has_applied=bool(one.column("self_applied")[0] >= 1),
             score=None if self.scores is None else float(self.scores.score[row]),
-            last_met=max(met.drop_nulls().to_list(), default=None),
+            last_met=last_visit if was_met else None,
             rest_days=settings.rest_days,
+            comes_back=bool(comes_back(dated, day)[0]),
         )
 
     def hit_codes(self, row: int) -> set[str]:

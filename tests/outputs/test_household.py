@@ -75,6 +75,7 @@ def test_a_place_on_the_list_comes_with_its_reason(issued):
     assert waits[1].startswith("waiting at place 1 of ")
     blue = pl.col("tier") == Tier.BLUE.value
     assert "model alert" in why(blue, RowFacts(ROUTINE, score=99.0))[1]
+    assert "met nobody" in why(blue, RowFacts(ROUTINE, score=99.0, comes_back=True))[1]
 
 
 def test_who_is_left_out_learns_why(one_list):

@@ -37,6 +37,7 @@ _BLUE = Bilingual(
     "no rule hit; among such households its score is one of the highest, so it is listed as a model alert",
 )
 _ROUTINE = Bilingual("未触发规则，列为例行走访", "no rule hit; listed as a routine visit")
+_BACK = Bilingual("上次走访未见到人，本期再去", "the last visit met nobody, so it comes back")
 _FULL = Bilingual(
     "排在前面的户已用完走访容量，容量增加或前面的户减少时列入",
     "rows before it use up the capacity; it is listed once there is more, or fewer are before it",
@@ -69,9 +70,11 @@ class RowFacts:
     score : float or None
         0 to 100; None without a model.
     last_met : date or None
-        Of the last visit that met somebody.
+        Of the last visit, if it met somebody.
     rest_days : int
         Days after such a visit without another; 0 where nobody rests.
+    comes_back : bool
+        Whether the last visit met nobody, so that another is due.
     """
 
     tier: int
@@ -80,6 +83,7 @@ class RowFacts:
     score: float | None = None
     last_met: date | None = None
     rest_days: int = 0
+    comes_back: bool = False
 
     def rests_on(self, day: date) -> bool:
         """Return whether another visit can wait: red and who applied do not rest."""
@@ -168,7 +172,8 @@ def place_on_list(issued: pl.DataFrame, household_id: str, facts: RowFacts) -> L
 def _why_listed(tier: Tier, facts: RowFacts, day: date) -> tuple[Bilingual, ...]:
     place = TIERS.index(tier)
     if place > YELLOW:
-        return (_BLUE if tier is Tier.BLUE else _ROUTINE,)
+        own = _BLUE if tier is Tier.BLUE else _ROUTINE
+        return (own, _BACK) if facts.comes_back else (own,)
     if place == YELLOW and facts.has_applied:
         return (_APPLIED,)
     rule = _ALWAYS if place <= ORANGE else _YELLOW
@@ -176,7 +181,7 @@ def _why_listed(tier: Tier, facts: RowFacts, day: date) -> tuple[Bilingual, ...]
         return (rule, _SETTLED)
     if place == ORANGE and facts.rests_on(day):
         return (rule, _filled(_RESTS_LISTED, {"rest": str(facts.rest_days)}))
-    return (rule,)
+    return (rule, _BACK) if place == YELLOW and facts.comes_back else (rule,)
 
 
 def _why_left_out(listed: pl.DataFrame, facts: RowFacts, day: date) -> tuple[Bilingual, ...]:
