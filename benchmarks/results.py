@@ -42,6 +42,7 @@ CAPACITY = 0.05
 SEEDS = (7201, 7202, 7203, 7204, 7205)
 FORECAST_SEEDS = tuple(range(7301, 7313))
 HOUSEHOLDS = 3000
+KINDS = ("hazard", "blend")  # of the model that is judged on the way to the oracles
 ORIGINS = (date(2022, 12, 31), date(2023, 12, 31))
 FORECAST_DATES = tuple(date(year, *day) for year in (2020, 2021, 2022) for day in ((6, 30), (12, 31)))
 
@@ -125,21 +126,22 @@ def _training_rows(seed: int, experiment: Experiment, known_on: date) -> tuple[F
 
 
 def measure_distance(work: Path) -> None:
-    """Write, for every seed, each household's chance of a visit under every policy."""
+    """Write, for every kind of model and seed, each household's chance of a visit under every policy."""
     forecast = load_model(work / "forecast")
     facts = {"scenario_sha256": scenario_hash("hebei_like"), "seeds": SEEDS, "households": HOUSEHOLDS}
     facts |= {"forecast_households": len(FORECAST_SEEDS) * HOUSEHOLDS, "origins": [str(d) for d in ORIGINS]}
     facts |= {"forecast_rows": forecast.metadata["rows"]["fit"]}
-    for seed in SEEDS:
-        out = work / f"distance-{seed}.parquet"
-        if not out.exists():
-            _write(_chances_of(seed, forecast), out)
+    for kind in KINDS:
+        for seed in SEEDS:
+            out = work / f"distance-{kind}-{seed}.parquet"
+            if not out.exists():
+                _write(_chances_of(seed, kind, forecast), out)
     _write_json(facts, work / "distance.json")
 
 
-def _chances_of(seed: int, forecast: TrainedModel) -> pl.DataFrame:
+def _chances_of(seed: int, kind: str, forecast: TrainedModel) -> pl.DataFrame:
     made = county("hebei_like", seed, HOUSEHOLDS, ORIGINS)
-    panel, experiment = made.panel(), experiment_on(ORIGINS)
+    panel, experiment = made.panel(), experiment_on(ORIGINS, model={"kind": kind})
     bench = Bench(panel, experiment, None, features_for(panel), made.truth)
     frames = []
     for origin in ORIGINS:

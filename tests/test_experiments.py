@@ -126,6 +126,22 @@ def finished(database: Path) -> list[tuple[int, float]]:
             return []
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_no_trial_is_started_after_the_minutes_of_the_budget(project: Path, tmp_path: Path) -> None:
+    panel = open_store(project / "store")
+    experiment = load(project / "searched.toml", Experiment)
+
+    def searched(minutes: float) -> search.SearchResult:
+        budget = experiment.search.model_copy(update={"minutes": minutes, "trials": 3})
+        given = experiment.model_copy(update={"search": budget})
+        return search.search_settings(panel, given, tmp_path / "search.db")
+
+    assert len(searched(1e-6).trials) == 1
+    # What an earlier run has spent counts, and a larger budget goes on.
+    assert len(searched(1e-6).trials) == 1
+    assert len(searched(10).trials) == 3
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_search_goes_on_and_finished_work_is_not_repeated(

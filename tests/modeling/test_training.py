@@ -118,6 +118,14 @@ def test_the_same_inputs_train_the_same_model(train, model) -> None:
     assert again.metadata == model.metadata
 
 
+def test_what_bytes_hang_on_is_recorded(model) -> None:
+    facts = model.metadata
+    assert facts["threads"] == model.estimator.num_threads == 2
+    assert facts["seed"] == 5
+    assert {"python", "lightgbm", "numpy", "polars", "relapse-risk"} <= facts["versions"].keys()
+    assert facts["hardware"].keys() == {"machine", "system"}
+
+
 def test_a_matrix_with_more_or_reordered_columns_scores_the_same(model, training_data) -> None:
     matrix = training_data[0]
     shuffled = matrix.select(["place", "noise", "labour", "income_gap"])

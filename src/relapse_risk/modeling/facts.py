@@ -17,6 +17,7 @@ from relapse_risk.features.expression import parameters_in
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.labels import Labels
+from relapse_risk.modeling.hazard import FIT_THREADS
 from relapse_risk.modeling.intervals import person_intervals
 from relapse_risk.windows import OriginSplit
 
@@ -32,7 +33,7 @@ def training_facts(
     fit_rows: Positions,
     calibration_rows: Positions,
 ) -> dict[str, Any]:
-    """Return data hash, origins, counts, unverified parameters, seed and versions, as plain values."""
+    """Return data hash, origins, counts, unverified parameters, seed, versions, threads, as plain values."""
     return {
         "data": _data_facts(matrix, labels, np.sort(np.concatenate([fit_rows, calibration_rows]))),
         "origins": _origin_facts(split),
@@ -44,6 +45,7 @@ def training_facts(
         "unverified_parameters": _unverified_parameters(matrix, features, experiment),
         "seed": experiment.model.seed,
         "versions": _versions(),
+        "threads": FIT_THREADS,
         # Sums are rounded otherwise on another kind of processor.
         "hardware": {"machine": platform.machine(), "system": platform.system()},
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 BOOSTER_FILE = "booster.txt"
+FIT_THREADS = 2
 _BLOCK_ROWS = 100_000
 
 
@@ -81,7 +82,7 @@ reg_lambda
         colsample_bytree: float = 0.5,
         reg_lambda: float = 5.0,
         seed: int = 0,
-        num_threads: int = 2,
+        num_threads: int = FIT_THREADS,
     ) -> None:
         self.intervals_months = intervals_months
         self.monotone_constraints = monotone_constraints
