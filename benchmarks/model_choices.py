@@ -2,7 +2,7 @@
 
 ``python benchmarks/model_choices.py WORK`` compares, forward in time and on the same households, the default
 with each choice undone, and with features of permanent income that the catalogue does not have (see
-``docs/decisions/0017-default-model.md``). Every county leaves a file in WORK and is passed over where it is.
+``docs/decisions/0018-default-model.md``). Every county leaves a file in WORK and is passed over where it is.
 """
 
 from __future__ import annotations

@@ -205,7 +205,10 @@ def _by_quarter(scenario: str, seed: int) -> list[dict[str, Any]]:
     panel = county(scenario, seed, HOUSEHOLDS).panel()
     quarters = QUARTERS
     experiment = experiment_on(
-        quarters, evaluation={"is_refitted": False}, calibration={"method": "none", "window_months": 0}
+        quarters,
+        evaluation={"is_refitted": False},
+        model={"stopping_months": 0},
+        calibration={"method": "none", "window_months": 0},
     )
     bench = Bench(panel, experiment, None, features_for(panel), None)
     models = bench.train(split_before(panel, quarters, experiment))

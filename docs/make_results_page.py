@@ -190,7 +190,7 @@ def change_section(work: Path) -> list[str]:
     lines = [
         "## (c) `shock_year` and `drift`: what breaks, and how soon it is noticed",
         "",
-        "A model is trained once, on what was known on 2022-06-30, uncalibrated, and judged on every quarter from "
+        "A model is trained once, on what was known on 2022-06-30, 150 trees, uncalibrated, and judged on every quarter from "
         "then on (3 counties of 3,000 households each, pooled). Beside its risk by 3 months stands the count of "
         "relapses within 3 months. A change is *noticed* where that count lies outside the 95% range that the "
         "unchanged county of the same seeds leads one to expect (Poisson on both sides), so that seasons, which move "
