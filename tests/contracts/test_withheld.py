@@ -18,19 +18,20 @@ from relapse_risk.vocabulary import Basis
 SETTINGS = ListSettings(model_share=0.5, audit_share=0.0)
 
 
-def withheld(panel: Panel, household_id: str, *, is_blank: bool) -> Panel:
-    """The panel without the household's reports and members, or with every figure in its reports emptied."""
+def withheld(panel: Panel, household_id: str, what: str) -> Panel:
+    """The panel without the reports or members of a household, or with its figures emptied, too."""
     mine = pl.col("household_id") == household_id
     tables = dict(panel.tables)
     observed = tables["observation"]
-    if is_blank:
+    if what == "blank cells":
         kept = {"household_id", "period_end", "period_months", "recorded_on", "n_person"}
         tables["observation"] = observed.with_columns(
             pl.when(~mine).then(pl.col(name)).alias(name) for name in observed.columns if name not in kept
         )
-    else:
+    elif what != "no members":
         tables["observation"] = observed.filter(~mine)
-    tables["member"] = tables["member"].filter(~mine)
+    if what != "no reports":
+        tables["member"] = tables["member"].filter(~mine)
     return Panel(tables, panel.extra_columns, panel.provenance)
 
 
@@ -51,16 +52,16 @@ def alerts(panel: Panel, model, day: date) -> tuple[list[str], pl.DataFrame]:
     return chosen["household_id"].to_list(), listed
 
 
-@pytest.mark.parametrize("is_blank", [False, True], ids=["no rows", "blank cells"])
+@pytest.mark.parametrize("what", ["no rows", "blank cells", "no members", "no reports"])
 @pytest.mark.parametrize("place", [0, 0.5, -1], ids=["first alert", "middle alert", "last alert"])
 def test_a_household_whose_record_is_withheld_is_not_ranked_lower(
-    panel: Panel, model, as_of: date, place: float, is_blank: bool
+    panel: Panel, model, as_of: date, place: float, what: str
 ) -> None:
     before, _ = alerts(panel, model, as_of)
     assert len(before) >= 10
     position = int(place * len(before)) if place >= 0 else len(before) - 1
     household_id = before[position]
-    after, listed = alerts(withheld(panel, household_id, is_blank=is_blank), model, as_of)
+    after, listed = alerts(withheld(panel, household_id, what), model, as_of)
     assert household_id in after
     assert after.index(household_id) <= position
     row = listed.filter(household_id=household_id).row(0, named=True)
@@ -75,7 +76,7 @@ def test_a_household_the_model_passed_over_is_listed_once_it_is_unknown(
     passed_over = sorted(
         set(build_features(panel, [as_of]).index["household_id"]) - set(listed["household_id"])
     )
-    after, _ = alerts(withheld(panel, passed_over[0], is_blank=False), model, as_of)
+    after, _ = alerts(withheld(panel, passed_over[0], "no rows"), model, as_of)
     assert passed_over[0] not in before
     assert passed_over[0] in after
 

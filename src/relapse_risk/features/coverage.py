@@ -31,6 +31,10 @@ KNOWN, NOT_APPLICABLE, NOT_DUE, NOT_REPORTED, TABLE_ABSENT = range(5)
 # months without news, when a household's state counts as unknown in the cohort, too.
 USUAL_DELAY_MONTHS = 3
 
+# Where more households than this share have nothing in a table, it was handed in for some only, and to have
+# nothing is no exception.
+_MOST_WITHOUT = 0.05
+
 Codes = NDArray[np.uint8]
 
 
@@ -94,14 +98,25 @@ def is_too_thin(matrix: FeatureMatrix, below: float = 0.5) -> NDArray[np.bool_]:
     """Return the rows of which too little is known for a model to place them, shape ``(n_rows,)``.
 
     Of the features a model may read that apply, are due and whose tables were handed in, less than ``below``
-    is known. A table that nobody handed in is missing for everybody and thins nobody in particular.
+    is known; or of those that read one table alone none is, while nearly all others have some. A table that
+    nobody handed in is missing for everybody and thins nobody in particular.
     """
-    known, expected = np.zeros(len(matrix)), np.zeros(len(matrix))
+    n = len(matrix)
+    known, expected = np.zeros(n), np.zeros(n)
+    by_table: dict[str, NDArray[np.bool_]] = {}
     for feature in matrix.features.with_role(Role.MODEL):
-        codes = missing_codes(matrix, feature.name)
-        known += codes == KNOWN
-        expected += (codes == KNOWN) | (codes == NOT_REPORTED)
+        codes, tables = missing_codes(matrix, feature.name), reads_in(matrix, feature.name).tables
+        is_known, is_lacking = codes == KNOWN, codes == NOT_REPORTED
+        known += is_known
+        expected += is_known | is_lacking
+        if len(tables) == 1:
+            by_table.setdefault(tables[0], np.zeros((2, n), dtype=np.bool_))
+            by_table[tables[0]] |= np.stack([is_known, is_lacking])
     thin: NDArray[np.bool_] = known < below * expected
+    for has_some, lacks_some in by_table.values():
+        is_without = lacks_some & ~has_some
+        if is_without.sum() <= _MOST_WITHOUT * n:
+            thin |= is_without
     return thin
 
 
