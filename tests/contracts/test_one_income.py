@@ -115,5 +115,5 @@ def test_income_is_one_however_periods_overlap_lack_or_are_blank() -> None:
         ids = matrix.index["household_id"].to_list()
         assert all(is_cut(panel, ids[row], int(latest[row])) for row in only)
         alone += len(only)
-    assert compared > 80
+    assert compared > 50
     assert alone > 10
