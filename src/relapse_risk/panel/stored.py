@@ -115,24 +115,29 @@ class StoredRows:
 
     def kin(self) -> pl.DataFrame:
         """Return the pairs of household_id and predecessor_id."""
-        frame = self.scan(TABLE_BY_NAME["household"]).select(ID, PREDECESSOR)
-        return kin_of(frame.filter(pl.col(PREDECESSOR).is_not_null()).unique(maintain_order=True).collect())
+        return kin_of(self._found("household", (ID, PREDECESSOR), pl.col(PREDECESSOR).is_not_null()))
 
     def ended(self, as_of_dates: Sequence[date]) -> dict[date, pl.Series]:
         """Return the households that have ended by each date, for their record goes on under others."""
         kin = self.kin()
         if kin.is_empty():
             return {day: pl.Series(ID, [], pl.String) for day in as_of_dates}
-        concerned = pl.concat([kin[ID], kin[PREDECESSOR]]).unique().to_frame(ID).lazy()
-        households, members = (self.scan(TABLE_BY_NAME[name]) for name in ("household", "member"))
-        rows = households.join(concerned, on=ID, how="semi").select(ID, PREDECESSOR, "recorded_on")
-        theirs = members.join(concerned, on=ID, how="semi").select("member_id").unique()
-        people = members.join(theirs, on="member_id", how="semi", maintain_order="left")
-        versions, people_versions = (
-            frame.collect().sort("recorded_on", maintain_order=True)
-            for frame in (rows, people.select("member_id", ID, "recorded_on", "is_present", "relation"))
-        )
+        is_concerned = pl.col(ID).is_in(pl.concat([kin[ID], kin[PREDECESSOR]]).unique().implode())
+        theirs = self._found("member", ("member_id",), is_concerned)["member_id"].unique()
+        is_theirs = pl.col("member_id").is_in(theirs.implode())
+        versions = self._found("household", (ID, PREDECESSOR, "recorded_on"), is_concerned)
+        people = ("member_id", ID, "recorded_on", "is_present", "relation")
+        people_versions = self._found("member", people, is_theirs)
         return {day: ended_on(versions, people_versions, day) for day in as_of_dates}
+
+    def _found(self, name: str, columns: Sequence[str], predicate: pl.Expr) -> pl.DataFrame:
+        """Return the few rows that fulfil a condition, by day and commit; a county is read at a time."""
+        read = list(dict.fromkeys((*columns, "recorded_on", SEQUENCE)))
+        found = []
+        for county in self.counties() or [""]:
+            rows = self.scan(TABLE_BY_NAME[name], county).filter(predicate)
+            found.append(rows.select(read).collect())
+        return pl.concat(found).sort("recorded_on", SEQUENCE, maintain_order=True).select(columns)
 
     def residents(self, as_of_dates: Sequence[date]) -> pl.DataFrame:
         """Return how many households live in each place on each date, where any do.
