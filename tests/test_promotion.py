@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relapse_risk.cli import app
+from relapse_risk.forecast.earlier import EXPECTED_FILE
 from relapse_risk.modeling import registry
 from relapse_risk.modeling.store import load_model, save_model
 from relapse_risk.modeling.tracking import log_training
@@ -143,9 +144,11 @@ def test_nothing_tracked_is_a_pickle_or_names_a_household(project: Path) -> None
     """All that training and promotion left in MLflow and in the model directories, byte by byte."""
     panel = open_store(project / "store")
     known = panel.known_at(date(2023, 12, 31)).households
-    names = [*known["household_id"].to_list(), *known["village_code"].unique().to_list()]
-    assert len(names) > 800
-    forbidden = re.compile("|".join(map(re.escape, names)).encode())
+    households, villages = (
+        re.compile("|".join(map(re.escape, known[name].unique().to_list())).encode())
+        for name in ("household_id", "village_code")
+    )
+    assert len(known) > 800
     files = [
         path for top in ("experiments", "models") for path in (project / top).rglob("*") if path.is_file()
     ]
@@ -154,7 +157,9 @@ def test_nothing_tracked_is_a_pickle_or_names_a_household(project: Path) -> None
     assert {"summary.html", "groups.html", "contributions.html", "contributions.png"} <= found
     for path in files:
         content = path.read_bytes()
-        assert forbidden.search(content) is None, path
+        assert households.search(content) is None, path
+        # Sums by village, of five households and more, by which the forecast weighs risks.
+        assert path.name == EXPECTED_FILE or villages.search(content) is None, path
         assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle", ".pt", ".npy"}
         assert not is_pickle(content), path
 

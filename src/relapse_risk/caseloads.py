@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,17 @@ import polars as pl
 
 from relapse_risk.cohort import find_at_risk
 from relapse_risk.engine import over_counties
-from relapse_risk.errors import ConfigurationError
+from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.features.build import build_features
 from relapse_risk.forecast.area import CaseloadForecast, gather
 from relapse_risk.forecast.bottom_up import RiskSums
 from relapse_risk.forecast.caseload import CountyForecast, ForecastSettings, forecast_caseload
 from relapse_risk.forecast.earlier import EXPECTED_FILE, read_expected
-from relapse_risk.forecast.history import read_history
+from relapse_risk.forecast.history import NO_HISTORY, read_history
 from relapse_risk.modeling.store import load_model, model_file, model_hash
 from relapse_risk.outputs.write_forecast import forecast_files
 from relapse_risk.runs import publish_result, store_facts
+from relapse_risk.vocabulary import Bilingual
 
 if TYPE_CHECKING:
     from relapse_risk.config import Experiment
@@ -89,16 +90,42 @@ def write_forecast(
     thresholds: ThresholdTable | None = None,
     on_progress: Progress | None = None,
 ) -> CaseloadForecast:
-    """Write the caseload forecast of all counties: tables, workbook, fan charts and manifest."""
+    """Write the caseload forecast of all counties: tables, workbook, pages, charts and manifest.
+
+    Raises
+    ------
+    ContractError
+        RR371 where no county has two reports in a row; one such county among others stands in the notes.
+    """
     monitors: list[pl.DataFrame] = []
 
+    refused: dict[str, ContractError] = {}
+
+    def of_county(county: str, panel: Panel) -> tuple[CountyForecast, pl.DataFrame] | None:
+        try:
+            return request.of_county(county, panel)
+        except ContractError as error:
+            if error.code != NO_HISTORY:
+                raise
+            refused[county] = error
+            return None
+
     def counties() -> Iterator[CountyForecast]:
-        parts = over_counties(store, request.of_county, request.as_of_date, on_progress, thresholds)
-        for _, (forecast, of_county) in parts:
-            monitors.append(of_county)
-            yield forecast
+        parts = over_counties(store, of_county, request.as_of_date, on_progress, thresholds)
+        for _, made in parts:
+            if made is not None:
+                monitors.append(made[1])
+                yield made[0]
+        if not monitors and refused:
+            raise next(iter(refused.values()))
 
     forecast = gather(counties())
+    # A county that is too new stands in the notes, and the others are forecast.
+    told = {
+        county: (Bilingual(f"[{NO_HISTORY}] {e.zh}", f"[{NO_HISTORY}] {e.found}"),)
+        for county, e in refused.items()
+    }
+    forecast = replace(forecast, notes_of={**forecast.notes_of, **told})
     settings = request.settings
     contents = {
         "inputs": store_facts(store),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -20,7 +19,6 @@ from relapse_risk.windows import month_end, month_index
 
 FAILING, FINE, NOT_KNOWN = 1, 0, -1
 CARRY_MONTHS = 12
-_BLOCK_ROWS = 50_000
 
 _INCOME_PARTS = ("wage_income_yuan", "business_income_yuan", "property_income_yuan", "transfer_income_yuan")
 _GUARANTEE_FAILS: dict[Outcome, pl.Expr] = {
@@ -186,8 +184,9 @@ def welfare_states(
     Notes
     -----
     Income is (net income + claims − compliant own-pay), summed over ``income_window_months`` of time up to
-    the period's end, scaled to a year, per person of that period. A period's flow is spread evenly over its
-    months, so windows may cut periods; a window that is not wholly covered by known periods gives no state.
+    the period's end, scaled to a year, per person of that period. Of periods that overlap the later one
+    stands, as in the features; where a window cuts a period its flow is spread evenly over its months. A
+    window that is not wholly covered by known periods gives no state.
     A guarantee that a period leaves blank keeps its last known value for at most 12 months.
     """
     ids = (known.table("household")["household_id"] if household_ids is None else household_ids).sort()
@@ -269,42 +268,14 @@ def annual_income_per_person(periods: _Periods, window_months: int) -> NDArray[n
     net = pl.coalesce("net_income_yuan", parts - pl.col("business_cost_yuan"))
     own = pl.col("claim_income_yuan").fill_null(0.0) - pl.col("oop_compliant_yuan").fill_null(0.0)
     flow, persons = periods.numbers(net + own), periods.numbers(pl.col("n_person"))
-    total = np.full(len(flow), np.nan)
-    bounds = np.searchsorted(periods.row, np.arange(0, periods.row[-1] + _BLOCK_ROWS + 1, _BLOCK_ROWS))
-    for start, stop in pairwise(bounds):
-        if start < stop:
-            part = slice(start, stop)
-            total[part] = _window_sums(
-                periods.row[part], periods.month[part], periods.length[part], flow[part], window_months
-            )
-    # Spreading and summing leave errors far below a thousandth of a yuan; a line met exactly is not below.
+    # numba is slow to import
+    from relapse_risk.features.loops import sums_at_each_end
+
+    begin = np.append(np.flatnonzero(np.diff(periods.row, prepend=-1)), len(flow))
+    total = np.empty(len(flow))
+    sums_at_each_end(flow, begin, periods.month, periods.length, window_months, total)
+    # Sums carry noise far below a thousandth of a yuan; a line met exactly is not below.
     return np.round(total * (12 / window_months) / persons, 6)
-
-
-def _window_sums(
-    row: NDArray[np.int64],
-    month: NDArray[np.int64],
-    length: NDArray[np.int64],
-    flow: NDArray[np.float64],
-    window_months: int,
-) -> NDArray[np.float64]:
-    """Return the flow of the window that ends with each period; NaN where a month of it is not known."""
-    first = int((month - length).min()) + 1
-    row, column = row - row[0], month - first
-    shape = (int(row[-1]) + 1, int(column.max()) + 2)
-    rate, is_covered = np.zeros(shape), np.zeros(shape, dtype=np.int32)
-    is_known = ~np.isnan(flow)
-    months = length[is_known]
-    back = np.arange(months.sum()) - np.repeat(np.cumsum(months) - months, months)
-    # Of periods that overlap, the one that ends later is written last, and stands, as in the features.
-    cell = np.repeat(row[is_known], months), np.repeat(column[is_known] + 1, months) - back
-    rate[cell] = np.repeat(flow[is_known] / months, months)
-    is_covered[cell] = 1
-    np.cumsum(rate, axis=1, out=rate)
-    np.cumsum(is_covered, axis=1, out=is_covered)
-    end, start = column + 1, np.maximum(column + 1 - window_months, 0)
-    covered = is_covered[row, end] - is_covered[row, start]
-    return np.where(covered == window_months, rate[row, end] - rate[row, start], np.nan)
 
 
 def _line_in_force(periods: _Periods, thresholds: ThresholdTable) -> NDArray[np.float64]:

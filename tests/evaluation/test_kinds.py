@@ -145,6 +145,19 @@ def test_the_backtest_tells_of_every_kind_and_the_headline_is_the_same(result):
     assert 0 < lasting["events"] + passing["events"] <= result.pooled[0]["events"]
 
 
+def test_an_experiment_on_the_state_is_judged_by_it(panel, make_experiment, result):
+    experiment = make_experiment()
+    label = experiment.label.model_copy(update={"kind": "state_at_horizon"})
+    model = experiment.model.model_copy(update={"intervals_months": (12,)})
+    states = run_backtest(panel, experiment.model_copy(update={"label": label, "model": model}))
+    rows = {
+        row["kind"]: row for row in states.kinds.filter(policy="model", capacity=30).iter_rows(named=True)
+    }
+    of_first = result.kinds.filter(policy="model", capacity=30, kind="state_at_end").row(0, named=True)
+    assert rows["first_event"]["events"] == of_first["events"] > 20
+    assert {"later_event", "state_at_end"} & rows.keys() == set()
+
+
 @pytest.mark.parametrize(
     ("language", "words"), [("zh", ("持续", "监测线提高")), ("en", ("lasted", "line that rose"))]
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from relapse_risk.caseloads import ForecastRequest, write_forecast
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ContractError
 from relapse_risk.forecast.area import gather
@@ -17,6 +19,7 @@ from relapse_risk.forecast.caseload import CountyForecast, ForecastSettings, for
 from relapse_risk.forecast.history import CaseHistory, read_history
 from relapse_risk.outputs.write_forecast import forecast_tables
 from relapse_risk.panel.panel import Panel
+from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic.scenario import Scenario
 from relapse_risk.panel.synthetic.simulation import simulate
 from relapse_risk.welfare import welfare_states
@@ -112,6 +115,31 @@ def test_a_county_created_last_year_is_forecast_or_refused(panel: Panel) -> None
     assert_sensible(made)
     with pytest.raises(ContractError, match="RR371"):
         read(young, date(2022, 3, 31))
+
+
+def test_a_new_county_is_named_in_the_notes_and_the_others_are_forecast(panel: Panel, tmp_path: Path) -> None:
+    own = {"household_id", "member_id", "event_id"}
+    levels = ("county_code", "township_code", "village_code")
+    young = {
+        name: panel.tables[name].with_columns(
+            (pl.lit("n") + pl.col(column)).alias(column) for column in own & set(panel.tables[name].columns)
+        )
+        for name in ("household", "member", "observation", "event")
+    }
+    young["household"] = young["household"].with_columns(
+        pl.col(levels).str.replace("139901", "139902"), predecessor_id=pl.lit(None, pl.String)
+    )
+    young["observation"] = young["observation"].filter(pl.col("period_end") > date(2022, 7, 1))
+    joined = {name: pl.concat([panel.tables[name], frame]) for name, frame in young.items()}
+    Store(tmp_path / "store").commit(replace(panel, tables={**panel.tables, **joined}))
+    request = ForecastRequest(DAY, SETTINGS, EXPERIMENT)
+    early = replace(request, as_of_date=date(2019, 9, 30))
+    made = write_forecast(tmp_path / "store", request, tmp_path / "out", "zh")
+    assert made.places["county_code"].unique().to_list() == ["139901"]
+    assert "无法预测" in made.notes_of["139902"][0].zh
+    assert (tmp_path / "out" / "forecast_139901.html").is_file()
+    with pytest.raises(ContractError, match="RR371"):
+        write_forecast(tmp_path / "store", early, tmp_path / "no", "zh")
 
 
 def test_events_that_become_many_are_warned_of_and_late_reports_are_not(panel: Panel) -> None:

@@ -73,6 +73,14 @@ def test_a_new_folder_appears_at_once_or_not_at_all(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_new_folder_is_as_open_as_any_other(tmp_path: Path):
+    """Where everybody may write, such as /tmp, a list is not everybody's."""
+    tmp_path.chmod(0o777)
+    (tmp_path / "other").mkdir()
+    publish([("a.csv", b"1")], tmp_path / "list")
+    assert (tmp_path / "list").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_private_files_are_their_owners_alone(tmp_path: Path):
     for folder in (tmp_path / "new", tmp_path):
         publish([("a.csv", b"1"), ("b.xlsx", b"2")], folder, private=["b.xlsx"])

@@ -77,13 +77,20 @@ def test_who_was_met_rests_and_who_was_not_comes_back(panel, matrix):
         "away": [(before, "属实"), (recent, "外出")],
         "both": [(recent, "外出"), (recent, "属实")],
         "long ago": [(date(2024, 3, 1), "未见到户")],
+        "no list": [(recent, "外出")],
         "blank": [(recent, None)],
         "planned": [(None, None)],
         "never": [],
     }
     ids = dict(zip(told, matrix.index["household_id"], strict=False))
     rows = [
-        {"visit_id": f"{name}{n}", "household_id": ids[name], "visited_on": day, "outcome": outcome}
+        {
+            "visit_id": f"{name}{n}",
+            "list_id": None if name == "no list" else "L",
+            "household_id": ids[name],
+            "visited_on": day,
+            "outcome": outcome,
+        }
         for name, visits in told.items()
         for n, (day, outcome) in enumerate(visits)
     ]

@@ -11,6 +11,7 @@ import pytest
 from relapse_risk.config import CohortConfig, LabelConfig
 from relapse_risk.outputs.issued import lottery_ledger
 from relapse_risk.outputs.visit_effect import estimate_visit_effect, lottery_outcomes
+from relapse_risk.panel.panel import Panel
 
 
 def drawn(rng: np.random.Generator, n: int, effect: float) -> pl.DataFrame:
@@ -72,6 +73,8 @@ def test_what_is_not_observed_yet_is_left_out_and_an_empty_group_gives_nothing()
 
 
 def test_outcomes_are_read_after_the_list_and_of_households_at_risk(make_list, panel) -> None:
+    found_need = panel.tables["visit"].with_columns(outcome=pl.lit("属实"))
+    panel = Panel({**panel.tables, "visit": found_need})
     made = make_list(40, lottery_share=0.3)
     ledger = lottery_ledger(made).with_columns(
         as_of_date=pl.lit(date(2023, 12, 31)), expires_on=pl.lit(date(2024, 3, 31))
@@ -88,4 +91,6 @@ def test_outcomes_are_read_after_the_list_and_of_households_at_risk(make_list, p
     visited = set(found.filter("was_visited")["household_id"])
     assert visited == set(found["household_id"]) & set(visits)
     assert visited
+    asked = LabelConfig(verified_need=True)
+    assert found.equals(lottery_outcomes(ledger, panel, asked, CohortConfig(), known_on, (3, 12)))
     assert lottery_outcomes(ledger.clear(), panel, LabelConfig(), CohortConfig(), known_on, (3,)).is_empty()

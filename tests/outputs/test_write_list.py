@@ -7,6 +7,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from relapse_risk.errors import ConfigurationError, MachineError
@@ -58,6 +59,18 @@ def test_a_csv_reads_back_equal_to_the_list(make_list, tmp_path: Path):
         for column in LIST_COLUMNS:
             value = row[column.name]
             assert shown[column.zh] == ("" if value is None else str(value))
+
+
+def test_each_edition_has_the_route_to_its_own_households(make_list, tmp_path: Path):
+    """A county that is its own unit goes by its name."""
+    write_visit_list(make_list(8, is_per_township=True), tmp_path)
+    for path in tmp_path.glob("走访清单_示范县_*.xlsx"):
+        book = openpyxl.load_workbook(path)
+        units, ids = (
+            {row[place] for row in book["路线"].iter_rows(min_row=2, values_only=True)} for place in (0, 7)
+        )
+        assert units == {"示范县"}
+        assert ids == {row[5] for row in book["走访清单"].iter_rows(min_row=2, values_only=True)}
 
 
 def test_english_files_have_the_names_of_the_contract(make_list, tmp_path: Path):

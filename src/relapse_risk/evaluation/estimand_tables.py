@@ -32,7 +32,9 @@ def kinds_table(kinds: pl.DataFrame, capacity: float, language: Language) -> Tab
     """
     zh = language == "zh"
     header = ["种类" if zh else "kind", "户次" if zh else "households", "返贫" if zh else "relapses"]
-    header += [(f"{one.zh}发现" if zh else f"found by {one.en}") for one in _POLICIES.values()]
+    header += [
+        (f"{one.zh}发现：查全率" if zh else f"found by {one.en}: recall") for one in _POLICIES.values()
+    ]
     header += (
         ["模型命中率", "模型 AUC", "模型 PR-AUC"]
         if zh

@@ -77,6 +77,30 @@ def _window(values, offset, rows, month, length, kind, ago, reach, needed):
 
 
 @njit(nogil=True, cache=True)
+def sums_at_each_end(values, begin, month, length, months, out):
+    """Fill ``out`` with the sum over the ``months`` that end with each row; NaN where one is not known.
+
+    Where whole periods fill the window it is what ``windows`` gives on the day the row is the latest, by the
+    same steps. A period that the window cuts counts here for its share; there it is not covered.
+    """
+    for h in range(len(begin) - 1):
+        for last in range(begin[h], begin[h + 1]):
+            covered, total, frontier = 0, 0.0, month[last]
+            for i in range(last, begin[h] - 1, -1):
+                age = month[last] - month[i]
+                if age >= months:
+                    break
+                if month[i] > frontier:
+                    continue
+                frontier = month[i] - length[i]
+                if not np.isnan(values[i]):
+                    inside = min(length[i], months - age)
+                    covered += inside
+                    total += values[i] * (inside / length[i])
+            out[last] = total if covered == months else np.nan
+
+
+@njit(nogil=True, cache=True)
 def _level(kind, total, covered, lowest, highest):
     if kind == SUM:
         return total

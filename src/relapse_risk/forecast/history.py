@@ -26,6 +26,7 @@ PLACE_COLUMNS = ("county_code", "township_code", "village_code")
 # A month counts as reported once this share of the reports of the same month a year before is there.
 _REPORTED_SHARE = 0.9
 _COVERED_SHARE = 0.5
+NO_HISTORY = "RR371"
 _RECENT_MONTHS = 12
 _LATE_DAYS = 92
 # Kinds of events that bring relapses within the year, and are known months before incomes are.
@@ -143,7 +144,7 @@ def read_history(
     n_months = _reported_months(exposed, grid.first_month, last_complete_month(known.as_of_date))
     if not n_months:
         raise ContractError(
-            "RR371",
+            NO_HISTORY,
             f"history on {known.as_of_date}",
             "no household's state is known in two periods in a row",
             "two reported years, of which the first gives the yearly income",

@@ -141,13 +141,22 @@ def _make_whole(files: Sequence[tuple[str, bytes]], folder: Path, private: Colle
     try:
         for name, data in files:
             _write_through(staging / name, data, is_private=name in private)
-        staging.chmod(folder.parent.stat().st_mode & 0o777)
+        staging.chmod(_usual_mode(staging))
         staging.replace(folder)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         for parent in missing:
             parent.rmdir()
         raise
+
+
+def _usual_mode(folder: Path) -> int:
+    """Return the mode that a folder made here would have: a temporary one is closed to others."""
+    beside = folder / "mode"
+    beside.mkdir()
+    mode = beside.stat().st_mode & 0o777
+    beside.rmdir()
+    return mode
 
 
 def _move_in(

@@ -74,7 +74,7 @@ class RowFacts:
     rest_days : int
         Days after such a visit without another; 0 where nobody rests.
     comes_back : bool
-        Whether the last visit met nobody, so that another is due.
+        Whether the last visit, which a list had asked for, met nobody, so that another is due.
     """
 
     tier: int

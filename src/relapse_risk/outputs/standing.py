@@ -98,29 +98,36 @@ def hits_since(
 def dated_rows(
     matrix: FeatureMatrix, hit_since: pl.DataFrame | None, panel: Panel | None, day: date
 ) -> pl.DataFrame:
-    """Return hit_since, last_visit and was_met for every row of a matrix, as known on ``day``.
+    """Return hit_since, last_visit, was_met and was_listed for every row of a matrix, as known on ``day``.
 
-    ``was_met`` is false where everybody who came on the day of the last visit found nobody (未见到户, 外出).
+    ``was_met`` is false where everybody who came on the day of the last visit found nobody (未见到户, 外出);
+    ``was_listed`` says whether a list had sent any of them.
     """
     since = (
         pl.DataFrame(schema={"household_id": pl.String, "hit_since": pl.Date})
         if hit_since is None
         else hit_since
     )
-    visits = pl.DataFrame(schema={"household_id": pl.String, "last_visit": pl.Date, "was_met": pl.Boolean})
+    flags = ("was_met", "was_listed")
+    schema = {"household_id": pl.String(), "last_visit": pl.Date(), **dict.fromkeys(flags, pl.Boolean())}
+    visits = pl.DataFrame(schema=schema)
     if panel is not None:
         visited = panel.known_at(day).table("visit")
         met = pl.col("outcome").is_in(NOT_MET).not_().fill_null(True)
         visits = (
             visited.filter(pl.col("visited_on") == pl.col("visited_on").max().over("household_id"))
             .group_by("household_id")
-            .agg(last_visit=pl.col("visited_on").first(), was_met=met.any())
+            .agg(
+                last_visit=pl.col("visited_on").first(),
+                was_met=met.any(),
+                was_listed=pl.col("list_id").is_not_null().any(),
+            )
         )
     return (
         matrix.index.select("household_id")
         .join(since, on="household_id", how="left", maintain_order="left")
         .join(visits, on="household_id", how="left", maintain_order="left")
-        .select("hit_since", "last_visit", "was_met")
+        .select("hit_since", "last_visit", *flags)
     )
 
 
@@ -130,8 +137,11 @@ def rests(dated: pl.DataFrame, day: date, rest_days: int) -> NDArray[np.bool_]:
 
 
 def comes_back(dated: pl.DataFrame, day: date) -> NDArray[np.bool_]:
-    """Return whose last visit, a quarter before ``day`` at most, met nobody, shape ``(n_rows,)``."""
-    return _last_visit_was(dated, day, COMES_BACK_DAYS, ~pl.col("was_met"))
+    """Return whom a list sent a visit that met nobody, and nobody came since, shape ``(n_rows,)``.
+
+    Such a visit counts for a quarter before ``day``.
+    """
+    return _last_visit_was(dated, day, COMES_BACK_DAYS, pl.col("was_listed") & ~pl.col("was_met"))
 
 
 def _last_visit_was(dated: pl.DataFrame, day: date, days: int, what: pl.Expr) -> NDArray[np.bool_]:

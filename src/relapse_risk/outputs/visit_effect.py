@@ -130,7 +130,7 @@ def lottery_outcomes(
         Of :func:`~relapse_risk.outputs.issued.find_lotteries`.
     panel : Panel
     label : LabelConfig
-        What counts as a relapse.
+        What counts as a relapse; needs that only visits found never do, since the listed are visited more.
     cohort : CohortConfig
         Who is at risk of one; others are left out.
     known_on : date
@@ -152,7 +152,7 @@ def lottery_outcomes(
     labels = make_labels(
         panel,
         sorted(lotteries["as_of_date"].unique()),
-        label,
+        label.model_copy(update={"verified_need": False}),
         cohort,
         known_on,
         households=lotteries["household_id"].unique().to_list(),

@@ -175,7 +175,7 @@ def forecast_files(
     for table in tables:
         files[f"{table.name.text(language)}.csv"] = csv_bytes(table.labelled(language))
     files[LEAVING_PAGE] = provincial_page(forecast, leaving, language)
-    for county in forecast.notes_of:
+    for county in forecast.places["county_code"].unique().sort().to_list():
         files[f"forecast_{county}.html"] = county_page(forecast, ranked, county, language)
     wanted = (pl.col("quantity") == "relapses") & pl.col("level").is_in(["province", "county"])
     for (code,), rows in forecast.table.filter(wanted).group_by("code", maintain_order=True):

@@ -130,7 +130,8 @@ def write_visit_list(
 
 def _pages(edition: _Edition, note: list[str], contacts: pl.DataFrame | None) -> ListPages:
     """Return what the workbook of an edition shows, with the contacts of its own households if any."""
-    route = edition.county.route
+    county = edition.county
+    route = county.route.with_columns(pl.col("unit").replace(county.county_code, county.county_name))
     if contacts is None:
         return ListPages(edition.listed, edition.waiting, note, edition.title, route)
     listed, waiting = (with_contacts(rows, contacts) for rows in (edition.listed, edition.waiting))

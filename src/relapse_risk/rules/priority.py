@@ -228,7 +228,7 @@ def rank_for_visits(
     is_resting : ndarray of bool, shape (n,), optional
         Visited so lately that another visit can wait.
     comes_back : ndarray of bool, shape (n,), optional
-        The last visit met nobody: chosen before 黄, whatever names the row.
+        The last visit, which a list had asked for, met nobody: chosen before 黄, whatever names the row.
     unit : ndarray of int64, shape (n,), optional
         Position in ``capacity`` of the unit that visits the row, such as its township or team.
     fallback_ranking : ndarray of float64, shape (n,), optional
