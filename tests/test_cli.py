@@ -307,3 +307,11 @@ def test_a_household_is_explained_by_the_list_before(county: Path, tmp_path: Pat
     assert refused.exit_code == 2
     assert "RR234" in refused.output
     assert "RR233" in run("explain", "nobody", *store, "--as-of", "2023-12-31").output
+    changes = tmp_path / "changes.csv"
+    compare = ("compare-lists", tmp_path / "lists" / "2023-11-30", tmp_path / "lists" / "2023-12-31")
+    done = run(*compare, *store, "--out", changes, "--lang", "en")
+    assert done.exit_code == 0, done.output
+    table = pl.read_csv(changes, infer_schema=False)
+    assert set(issued["household_id"]) <= set(table["household_id"])
+    assert "same: " in done.output
+    assert "RR490" in run(compare[0], compare[2], compare[1], *store, "--out", changes).output

@@ -35,6 +35,7 @@ _HOME = {
     "caseload_curve": "relapse_risk.rules.what_if",
     "describe_features": "relapse_risk.evaluation.feature_report",
     "household_contributions": "relapse_risk.explain.attribute",
+    "compare_lists": "relapse_risk.outputs.list_changes",
     "explain_household": "relapse_risk.explaining",
     "find_issued": "relapse_risk.outputs.issued",
     "features_for": "relapse_risk.features.extra",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from relapse_risk.modeling.training import TrainedModel as TrainedModel
     from relapse_risk.outputs.feedback import record_visits as record_visits
     from relapse_risk.outputs.issued import find_issued as find_issued
+    from relapse_risk.outputs.list_changes import compare_lists as compare_lists
     from relapse_risk.outputs.list_quality import estimate_missed as estimate_missed
     from relapse_risk.outputs.list_quality import precision_of_lists as precision_of_lists
     from relapse_risk.outputs.plots import plot_distribution as plot_distribution

@@ -14,13 +14,14 @@ import polars as pl
 from relapse_risk.engine import over_counties
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.explain.attribute import attribute
-from relapse_risk.explain.changes import MovedFact, moved_facts
+from relapse_risk.explain.changes import MovedFact, common_households, moved_facts
 from relapse_risk.features.build import build_features
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.modeling.store import load_model
 from relapse_risk.outputs.capacity import Capacity
 from relapse_risk.outputs.household import HouseholdChange, HouseholdExplanation, explain_row
 from relapse_risk.outputs.issued import find_issued, issued_rows
+from relapse_risk.outputs.list_changes import compare_lists
 from relapse_risk.outputs.list_place import RowFacts, lists_of_county, place_on_list
 from relapse_risk.outputs.standing import comes_back, dated_rows
 from relapse_risk.outputs.visit_list import ListSettings, make_visit_list
@@ -35,6 +36,7 @@ from relapse_risk.windows import month_end, month_index
 
 if TYPE_CHECKING:
     from relapse_risk.modeling.model import TrainedModel
+    from relapse_risk.outputs.tables import ResultTable
     from relapse_risk.thresholds import ThresholdTable
 
 
@@ -266,3 +268,71 @@ def _moved(then: _County, earlier: int, now: _County, row: int) -> tuple[MovedFa
     before, after = then.matrix.rows(np.array([earlier])), now.matrix.rows(np.array([row]))
     told = moved_facts((before, attribute(now.model, before)), (after, attribute(now.model, after)))
     return tuple(told[0])
+
+
+def changes_between(
+    store: Path,
+    before: pl.DataFrame,
+    after: pl.DataFrame,
+    model_folder: Path | None = None,
+    *,
+    language: Language = "zh",
+    thresholds: ThresholdTable | None = None,
+) -> ResultTable:
+    """Return what changed between two lists handed out, with visits and, by a model, the facts that moved.
+
+    Parameters
+    ----------
+    store : Path
+    before, after : polars.DataFrame
+        Rows of the lists of one date each, of any number of counties.
+    model_folder : Path, optional
+        Explains both dates; without it no facts are named.
+    language : {"zh", "en"}
+    thresholds : ThresholdTable, optional
+        The layers under the store's own rows.
+
+    Raises
+    ------
+    ConfigurationError
+        RR490 where one of them holds no rows or several dates, or the later is not later.
+    """
+    since, day = _date_of(before), _date_of(after)
+    if since is None or day is None or since >= day:
+        raise ConfigurationError(
+            "RR490",
+            "lists to compare",
+            f"dates {since or 'none or several'} and {day or 'none or several'}",
+            "folders with the lists of one date each, the earlier first",
+            "Name the folder of the earlier list, then that of the later one",
+            zh="应先后给出两个日期的名单文件夹，每个文件夹内只有一个日期的名单，较早的在前。",
+        )
+    households = pl.concat([before["household_id"], after["household_id"]]).unique().sort().to_list()
+
+    def of_county(_: str, panel: Panel) -> tuple[pl.DataFrame, dict[str, list[MovedFact]]]:
+        known = panel.known_at(day)
+        visits = known.table("visit").group_by("household_id").agg(last_visit=pl.col("visited_on").max())
+        own = known.households["household_id"].filter(known.households["household_id"].is_in(households))
+        if model_folder is None or own.is_empty():
+            return visits, {}
+        both = build_features(panel, [since, day], households=own.to_list())
+        model = load_model(model_folder, both.features)
+        then, now = both.at(since), both.at(day)
+        rows = common_households(then, now)
+        then, now = then.rows(rows["before"].to_numpy()), now.rows(rows["after"].to_numpy())
+        moved = moved_facts((then, attribute(model, then)), (now, attribute(model, now)))
+        return visits, dict(zip(rows["household_id"].to_list(), moved, strict=True))
+
+    parts = [part for _, part in over_counties(store, of_county, day, thresholds=thresholds)]
+    return compare_lists(
+        before,
+        after,
+        language,
+        facts={household: told for _, moved in parts for household, told in moved.items()},
+        visits=pl.concat([visits for visits, _ in parts]),
+    )
+
+
+def _date_of(issued: pl.DataFrame) -> date | None:
+    dates = issued["as_of_date"].unique().to_list()
+    return dates[0] if len(dates) == 1 else None

@@ -1,4 +1,4 @@
-"""The verb ``explain``: one household, in the terminal and as a picture."""
+"""The verbs ``explain`` and ``compare-lists``: one household, and two lists."""
 
 from __future__ import annotations
 
@@ -69,3 +69,42 @@ def explain(
                 {picture.name: chart.svg() if picture.suffix == ".svg" else chart.png()}, picture.parent
             )
             console().print(f"→ {picture}")
+
+
+@app.command("compare-lists")
+def compare_two_lists(
+    before: Annotated[Path, typer.Argument(help="Folder of the earlier list.")],
+    after: Annotated[Path, typer.Argument(help="Folder of the later list.")],
+    out: Annotated[Path, typer.Option("--out", help="FILE.csv for the table.")],
+    store: Store = None,
+    model: Annotated[
+        str | None, typer.Option(help="champion (if absent), a model directory, or none: no facts named.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="zh or en; the project's if absent.")] = None,
+) -> None:
+    """Say who is new, gone or moved from one list to the next, and why: rules, score, facts, visits.
+
+    Example: relapse-risk compare-lists outputs/2024-11 outputs/2024-12 --out outputs/changes.csv
+    """
+    from relapse_risk.explaining import changes_between
+    from relapse_risk.files import write_together
+    from relapse_risk.outputs.files import csv_bytes
+    from relapse_risk.outputs.issued import find_issued
+    from relapse_risk.pipeline import find_model
+
+    with errors_shown():
+        project, language = open_project(), language_of(lang)
+        table = changes_between(
+            store_of(store),
+            find_issued([before]),
+            find_issued([after]),
+            None if model == "none" else find_model(model, project.models, project.tracking_uri),
+            language=language,
+            thresholds=thresholds_of_project(),
+        )
+        shown = table.labelled(language)
+        write_together({out.name: csv_bytes(shown)}, out.parent)
+        name = table.headers["change"].text(language)
+        for change, count in shown[name].value_counts(sort=True).rows():
+            console().print(f"{change}: {count}", markup=False)
+        console().print(f"→ {out}")
