@@ -84,6 +84,11 @@ def a_result():
         ),
         selection=pl.DataFrame({"capacity": [0.05], "rule": ["best_average"], "policy": ["model"]}),
         missed=pl.DataFrame({"household_id": ["H1", "H2"]}),
+        capacity_curve=pl.DataFrame(
+            {"policy": ["rules+model", "rules"], "capacity": 0.05, "visits": 5, "found": 2.0}
+            | {"recall": 0.22, "further_visits": 5, "per_100_further": 40.0}
+            | {"per_100_further_low": [12.0, None], "per_100_further_high": [66.0, None]}
+        ),
         alarm_notices=(Notice("RR503", Bilingual("过强", "too strong")),),
         note_notices=(),
     )
@@ -92,10 +97,11 @@ def a_result():
 def test_the_page_holds_pictures_groups_and_what_guards_found_and_no_household():
     result = a_result()
     pictures = backtest_pictures(result, "en")
-    assert list(pictures) == ["gain.svg", "reliability.svg", "groups.svg"]
+    assert list(pictures) == ["gain.svg", "capacity.svg", "reliability.svg", "groups.svg"]
     for language, few in (("en", "too few to judge"), ("zh", "不足以判断")):
         page = backtest_html(result, pictures, language)
-        assert page.count("<svg") == 3
+        assert page.count("<svg") == 4
+        assert "40.0 (12.0–66.0)" in page
         assert few in page
         assert "RR503" in page
         assert "H1" not in page

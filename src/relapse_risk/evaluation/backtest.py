@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError, ModelError
 from relapse_risk.evaluation.at_risk import CLUSTERS, AtRisk, event_starts
+from relapse_risk.evaluation.capacity_curve import capacity_curve
 from relapse_risk.evaluation.censoring import SeenOrigin, censoring_table, exits_table
 from relapse_risk.evaluation.guards import (
     credible_figures,
@@ -31,7 +32,7 @@ from relapse_risk.evaluation.judged import JudgedOrigin
 from relapse_risk.evaluation.kinds import found_by_kind
 from relapse_risk.evaluation.metrics import calibration_in_the_large, calibration_slope, reliability_table
 from relapse_risk.evaluation.missed import AuditedOrigin, errors_by_group, list_against_rest, missed_relapses
-from relapse_risk.evaluation.notices import Notice
+from relapse_risk.evaluation.notices import Notice, no_oracle, nobody_judged
 from relapse_risk.evaluation.origins import judged_origins, split_before, training_origins
 from relapse_risk.evaluation.plans import VisitPlan
 from relapse_risk.evaluation.policies import true_risk
@@ -180,7 +181,7 @@ class Bench:
         everyone = self._everyone(origin, models)
         rows, n_censored = self._judged(everyone)
         if everyone is None or rows is None:
-            self.notes.append(_nobody_judged(origin, n_censored))
+            self.notes.append(nobody_judged(origin, n_censored))
             return
         self.seen.append(everyone.seen(self.experiment.evaluation))
         self.judged.append(rows.planned(self.experiment.evaluation, n_censored))
@@ -221,7 +222,7 @@ class Bench:
             months = self.experiment.label.horizon_months
             rows = replace(rows, oracle=true_risk(self.truth.oracle, rows.matrix.index, months))
             if rows.oracle is None:
-                self.notes.append(_no_oracle(rows.origin))
+                self.notes.append(no_oracle(rows.origin))
         return rows, int((~is_known).sum())
 
     def leave_out(self, origin: date, error: ModelError) -> None:
@@ -270,6 +271,7 @@ class Bench:
             crosstab=list_against_rest(self.audited, audited_at, self.model_features),
             missed=missed_relapses(self.audited, audited_at),
             selection=choose_policies(by_origin),
+            capacity_curve=capacity_curve(self.judged, *drawn[1:]),
             cluster_checks=self._cluster_checks(),
             origins=self.facts,
             best_single_auc=max(single.values(), default=None),
@@ -383,23 +385,3 @@ def _calibration_of(scores: pl.DataFrame) -> tuple[pl.DataFrame, list[Record]]:
             }
         )
     return pl.concat(tables), figures
-
-
-def _nobody_judged(origin: date, n_censored: int) -> Notice:
-    return Notice(
-        "",
-        Bilingual(
-            f"{origin} 没有可判断的家庭（{n_censored} 户结果未完整观察到），该日期不参加回测。",
-            f"{origin} is left out: no household at risk has a known outcome ({n_censored} are censored).",
-        ),
-    )
-
-
-def _no_oracle(origin: date) -> Notice:
-    return Notice(
-        "",
-        Bilingual(
-            f"真实风险中没有 {origin} 的全部家庭，不列出上限策略。",
-            f"The truth does not hold every household judged on {origin}: the policy oracle is left out.",
-        ),
-    )

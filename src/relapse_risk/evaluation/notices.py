@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from relapse_risk.vocabulary import Bilingual, Language
 
@@ -17,3 +18,25 @@ class Notice:
     def shown(self, language: Language) -> str:
         """Return the sentence with its code before it."""
         return f"[{self.code}] {self.text.text(language)}" if self.code else self.text.text(language)
+
+
+def nobody_judged(origin: date, n_censored: int) -> Notice:
+    """Return that nobody could be judged on a date."""
+    return Notice(
+        "",
+        Bilingual(
+            f"{origin} 没有可判断的家庭（{n_censored} 户结果未完整观察到），该日期不参加回测。",
+            f"{origin} is left out: no household at risk has a known outcome ({n_censored} are censored).",
+        ),
+    )
+
+
+def no_oracle(origin: date) -> Notice:
+    """Return that the true risk is not known of every household judged on a date."""
+    return Notice(
+        "",
+        Bilingual(
+            f"真实风险中没有 {origin} 的全部家庭，不列出上限策略。",
+            f"The truth does not hold every household judged on {origin}: the policy oracle is left out.",
+        ),
+    )

@@ -190,7 +190,7 @@ class _Pooled:
             ranking = {} if orders is None else ranking_over(orders, outcome, weights)
             if squared is not None:
                 ranking["brier"] = ratio(weights @ squared, weights.sum(axis=1))
-            return ranking, *_found(policy, origins, capacities, weights)
+            return ranking, *found_at_capacities(policy, origins, capacities, weights)
 
         once, found, _, true_risk = figures(np.ones((1, len(outcome))))
         draws = [(weights @ outcome, *figures(weights)) for weights in bootstrap.row_weights()]
@@ -237,7 +237,7 @@ def ranking_over(
     return {"roc_auc": ratio(area, pairs), "pr_auc": ratio(precision, events)}
 
 
-def _found(
+def found_at_capacities(
     policy: str, origins: Sequence[JudgedOrigin], capacities: Sequence[float], weights: Array
 ) -> tuple[list[Array], list[Array], list[Array]]:
     """Return events found, visits spent and true risk met over all origins, by capacity and replicate."""

@@ -77,6 +77,8 @@ class BacktestResult:
     selection : polars.DataFrame
         Which policy stated rules choose, and their regret; see
         :func:`~relapse_risk.evaluation.selection.choose_policies`.
+    capacity_curve : polars.DataFrame
+        What each further visit finds; see :func:`~relapse_risk.evaluation.capacity_curve.capacity_curve`.
     cluster_checks : list of dict
         Differences to the rules with intervals by township and by county: ``cluster``, ``n_clusters``,
         ``is_too_few_clusters``, ``policy``, ``capacity``, ``found_over_rules`` and its ends.
@@ -103,6 +105,7 @@ class BacktestResult:
     crosstab: pl.DataFrame
     missed: pl.DataFrame
     selection: pl.DataFrame
+    capacity_curve: pl.DataFrame
     cluster_checks: list[Record]
     origins: list[dict[str, Any]]
     best_single_auc: float | None
@@ -178,7 +181,8 @@ class BacktestResult:
         out : Path
             Gets ``metrics.json`` (the records), ``summary.md`` (Chinese and English), ``reliability.csv``,
             ``scores.parquet``, ``groups.csv``, ``kinds.csv``, ``censoring.csv``,
-            ``exits.csv``, ``list_against_rest.csv``, ``missed.parquet``, ``selection.csv``, and last
+            ``exits.csv``, ``list_against_rest.csv``, ``missed.parquet``, ``selection.csv``,
+            ``capacity_curve.csv``, and last
             ``manifest.json``.
 
         Raises
@@ -200,6 +204,7 @@ class BacktestResult:
             "list_against_rest.csv": self.crosstab.write_csv(include_bom=True).encode(),
             "missed.parquet": parquet_bytes(self.missed),
             "selection.csv": self.selection.write_csv(include_bom=True).encode(),
+            "capacity_curve.csv": self.capacity_curve.write_csv(include_bom=True).encode(),
         }
         files[MANIFEST_FILE] = _json(self._manifest(files))
         return write_together(files, out)

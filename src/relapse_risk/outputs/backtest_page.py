@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 PAGE_FILE = "report.html"
 _COLOURS = {"rules": "#e69f00", "model": "#0072b2", "rules+model": "#c0392b"}
 _ROWS_SHOWN = 15
+_CAPACITY = Bilingual(
+    "各级容量之间新增走访的发现（红级户全部走访，不在其内）。新增走访发现的返贫户降到不值得再走一户时，容量即已足够；"
+    "区间按整村重抽样，区间重叠的两级不能区分。",
+    "What the visits between one capacity and the next find, households in red apart, since all of those are "
+    "visited. Capacity is enough where a further visit finds too little to be worth it. Intervals are over "
+    "whole villages; steps whose intervals overlap can't be told apart.",
+)
 _STYLE = """body{font-family:"Noto Sans CJK SC","Microsoft YaHei",sans-serif;margin:2rem auto;max-width:70rem;
 padding:0 1rem;color:#222}table{border-collapse:collapse;margin:.5rem 0}td,th{border-bottom:1px solid #ddd;
 padding:.2rem .7rem;text-align:right}td:first-child,th:first-child{text-align:left}.few{color:#999}
@@ -80,11 +87,52 @@ def plot_groups(groups: pl.DataFrame, capacity: float, language: Language = "zh"
     return figure
 
 
+def plot_capacity(curve: pl.DataFrame, language: Language = "zh") -> Chart:
+    """Return the relapses found per 100 further visits at each step of capacity, with 95% intervals.
+
+    Parameters
+    ----------
+    curve : polars.DataFrame
+        Of :func:`~relapse_risk.evaluation.capacity_curve.capacity_curve`.
+    language : {"zh", "en"}
+
+    Returns
+    -------
+    Chart
+        A line a policy. Where it falls to what a visit at random would find, further visits find no more.
+    """
+    with chart(language, 6.8, 4.0) as (figure, axes, letters):
+        policies = curve["policy"].unique(maintain_order=True).to_list()
+        for policy in policies:
+            rows = curve.filter(policy=policy)
+            at, found = rows["capacity"].to_numpy(), rows["per_100_further"].to_numpy()
+            label, colour = letters.text(NAMES[policy]), _COLOURS[policy]
+            axes.plot(at, found, "o-", color=colour, label=label, markersize=3.5)
+            low, high = (
+                rows[f"per_100_further_{end}"].fill_null(np.nan).to_numpy() for end in ("low", "high")
+            )
+            axes.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.set_xlim(0, 1.03 * float(max(curve["capacity"].to_list(), default=1.0)))
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.grid(visible=True)
+        axes.set_xlabel(
+            letters.text(Bilingual("走访容量（占不含红级的户数）", "visits, of households not red"))
+        )
+        axes.set_ylabel(
+            letters.text(Bilingual("每多走访100户发现的返贫户", "relapses found per 100 further visits"))
+        )
+        axes.set_title(letters.text(Bilingual("多走访能多发现多少", "What further visits find")))
+        axes.legend(loc="upper right")
+    return figure
+
+
 def backtest_pictures(result: BacktestResult, language: Language = "zh") -> dict[str, bytes]:
-    """Return ``gain.svg``, ``reliability.svg`` and ``groups.svg``, the same bytes for the same result."""
+    """Return the pictures by file name, the same bytes for the same result."""
     reliability = result.reliability.filter(policy="model")
     return {
         "gain.svg": svg_bytes(plot_gain(result.pooled, language)),
+        "capacity.svg": svg_bytes(plot_capacity(result.capacity_curve, language)),
         "reliability.svg": svg_bytes(plot_reliability(reliability, language)),
         "groups.svg": svg_bytes(plot_groups(result.groups, _shown_capacity(result), language)),
     }
@@ -109,7 +157,10 @@ def backtest_html(result: BacktestResult, pictures: dict[str, bytes], language: 
         f'<div class="pictures">{figures}</div>',
         f"<h2>{say('直说', 'In plain words')}</h2><ul>",
         *(f"<li>{escape(sentence)}</li>" for sentence in sentences),
-        f"</ul><h2>{say('各类家庭', 'By group')}: {escape(listed)}, {capacity:g}</h2>",
+        f"</ul><h2>{say('走访容量', 'Capacity')}: {escape(listed)}</h2>",
+        f"<p>{escape(_CAPACITY.text(language))}</p>",
+        _text_table(_capacity_rows(result.capacity_curve, language)),
+        f"<h2>{say('各类家庭', 'By group')}: {escape(listed)}, {capacity:g}</h2>",
         _group_table(groups, language),
         f"<h2>{say('各类返贫', 'Kinds of relapse')}: {capacity:g}</h2>",
         _text_table(kinds_table(result.kinds, capacity, language)),
@@ -136,6 +187,27 @@ def write_backtest(result: BacktestResult, out: Path, language: Language = "zh")
 
 def _shown_capacity(result: BacktestResult) -> float:
     return result.audited_capacity
+
+
+def _capacity_rows(curve: pl.DataFrame, language: Language) -> Table:
+    """Return the capacity curve of the list, as it is read."""
+    say = _in(language)
+    header = [
+        say("容量", "capacity"),
+        say("走访户次", "visits"),
+        say("发现", "found"),
+        say("查全率", "recall"),
+        say("新增走访", "further visits"),
+        say("每新增100户发现（95%区间）", "found per 100 further (95%)"),
+    ]
+    rows = []
+    for row in curve.filter(policy="rules+model").iter_rows(named=True):
+        low, high = row["per_100_further_low"], row["per_100_further_high"]
+        interval = "" if low is None else f" ({low:.1f}–{high:.1f})"
+        recall = "–" if row["recall"] is None else f"{row['recall']:.1%}"
+        counts = [f"{row['capacity']:.1%}", str(row["visits"]), f"{row['found']:.1f}", recall]
+        rows.append([*counts, str(row["further_visits"]), f"{row['per_100_further']:.1f}{interval}"])
+    return [header, *rows]
 
 
 def _missed(result: BacktestResult, language: Language) -> list[str]:
