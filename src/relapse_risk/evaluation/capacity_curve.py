@@ -46,7 +46,7 @@ def capacity_curve(
     polars.DataFrame
         One row per policy and step: ``policy``, ``capacity``, ``visits`` and ``found`` (relapses) up to it,
         ``recall``, ``further_visits`` since the step before, and ``per_100_further``, the relapses found per
-        100 of these, with ``_low`` and ``_high`` (95%, whole clusters resampled; null without replicates) and
+        100 of these, with ``_low`` (0 or more) and ``_high`` (95%, clusters resampled; null without replicates) and
         ``is_too_few_clusters``. A step that adds no visit, as in a small county, is left out.
     """
     bootstrap = ClusterBootstrap.of(pl.concat([o.index[cluster] for o in origins]), replicates, seed)
@@ -73,7 +73,7 @@ def capacity_curve(
                     "recall": found[k] / outcome.sum() if outcome.any() else None,
                     "further_visits": further,
                     "per_100_further": point,
-                    "per_100_further_low": _known(interval.low),
+                    "per_100_further_low": _known(max(interval.low, 0.0)),
                     "per_100_further_high": _known(interval.high),
                     "is_too_few_clusters": bootstrap.is_too_few,
                 }

@@ -28,6 +28,8 @@ Rows = pd.DataFrame | pl.DataFrame | Sequence[Mapping[str, Any]]
 _RAISES, _LOWERS, _NEUTRAL = "#c0392b", "#2471a3", "#8a8a8a"
 _SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
+_BARS_INCH, _LETTER_INCH = 4.4, 0.075  # of a waterfall: room for its bars, and for a letter of its labels
+
 _POLICIES: dict[str, tuple[Bilingual, str, str]] = {
     "oracle": (Bilingual("真实风险（上限）", "true hazard (upper limit)"), "#000000", ":"),
     "rules+model": (Bilingual("规则＋模型", "rules and model"), "#c0392b", "-"),
@@ -159,7 +161,8 @@ def plot_reasons(
     steps, rest_n = _largest_first(_with_columns(attributions, needed, "attributions"), limit)
     from relapse_risk.outputs.chart import chart
 
-    with chart(language, 7.2, 1.4 + 0.36 * len(steps)) as (figure, axes, letters):
+    width = _BARS_INCH + _LETTER_INCH * _longest_label(steps, language)
+    with chart(language, width, 1.4 + 0.36 * len(steps)) as (figure, axes, letters):
         size = _numbers(steps["contribution"])
         ends = np.cumsum(size) + (base or 0.0)
         starts = ends - size
@@ -347,6 +350,13 @@ def _largest_first(attributions: pd.DataFrame, limit: int) -> tuple[pd.DataFrame
         return frame, 0
     last = pd.DataFrame({"zh": [""], "en": [""], "contribution": [float(rest["contribution"].sum())]})
     return pd.concat([frame.iloc[:limit], last], ignore_index=True), len(rest)
+
+
+def _longest_label(steps: pd.DataFrame, language: Language) -> int:
+    """Return the width of the longest label in Latin letters; a Chinese character takes two."""
+    values = steps["value"].fillna("").astype(str) if "value" in steps else pd.Series("", index=steps.index)
+    labels = steps[language].astype(str) + " " + values
+    return max((sum(2 if letter > "\u2e7f" else 1 for letter in label) for label in labels), default=0)
 
 
 def _reason_labels(steps: pd.DataFrame, rest_n: int, letters: Lettering) -> list[str]:
