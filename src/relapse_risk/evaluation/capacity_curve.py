@@ -46,8 +46,8 @@ def capacity_curve(
     polars.DataFrame
         One row per policy and step: ``policy``, ``capacity``, ``visits`` and ``found`` (relapses) up to it,
         ``recall``, ``further_visits`` since the step before, and ``per_100_further``, the relapses found per
-        100 of these, with ``_low`` (0 or more) and ``_high`` (95%, clusters resampled; null without replicates) and
-        ``is_too_few_clusters``. A step that adds no visit, as in a small county, is left out.
+        100 of these, with ``_low`` (0 or more) and ``_high`` (95%, clusters resampled; null without
+        replicates) and ``is_too_few_clusters``. A step that adds no visit, as in a small county, is left out.
     """
     bootstrap = ClusterBootstrap.of(pl.concat([o.index[cluster] for o in origins]), replicates, seed)
     outcome = np.concatenate([origin.outcome for origin in origins])
