@@ -20,6 +20,7 @@ import os
 import pstats
 import resource
 import tempfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from time import perf_counter
@@ -116,8 +117,6 @@ def run(demo: Path, folder: Path, listed: int, has_profile: bool) -> dict[str, o
                     settings=ListSettings(),
                 )
             )
-    from dataclasses import replace
-
     lists = replace(parts[0], counties=tuple(c for p in parts for c in p.counties))
     made = perf_counter() - begun
     files = write_visit_list(lists, folder / "lists")

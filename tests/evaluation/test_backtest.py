@@ -246,6 +246,7 @@ def test_two_runs_write_the_same_bytes_and_nothing_else(panel, result, tmp_path,
         "list_against_rest.csv",
         "missed.parquet",
         "selection.csv",
+        "capacity_curve.csv",
         "manifest.json",
     ]
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == sorted(p.name for p in paths)
