@@ -29,7 +29,7 @@ from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.catalog import RULES
 from relapse_risk.rules.tiers import is_settled, moving_codes, tier_of
-from relapse_risk.runs import unknown_household
+from relapse_risk.runs import in_county_of, unknown_household
 from relapse_risk.scores import HIT, RiskScores, RuleHits
 from relapse_risk.vocabulary import Language
 from relapse_risk.windows import month_end, month_index
@@ -151,9 +151,7 @@ def explain_from_store(
         RR233 where no such household was known on that day.
     """
 
-    def of_county(_: str, panel: Panel) -> HouseholdExplanation | None:
-        if household_id not in panel.known_at(as_of_date).households["household_id"]:
-            return None
+    def tell(panel: Panel) -> HouseholdExplanation:
         model = None
         if model_folder is not None:
             features = build_features(panel, [as_of_date], households=[household_id]).features
@@ -169,10 +167,7 @@ def explain_from_store(
             language=language,
         )
 
-    for _, told in over_counties(store, of_county, as_of_date, thresholds=thresholds):
-        if told is not None:
-            return told
-    raise unknown_household(household_id, as_of_date)
+    return in_county_of(store, household_id, as_of_date, tell, thresholds)
 
 
 def no_picture(found: str, expected: str) -> ConfigurationError:

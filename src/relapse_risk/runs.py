@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from relapse_risk.vocabulary import Language
 
 STRONGEST = 8
+
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def write_rule_hits(
     return tables
 
 
-def explain_household(
+def explain_rules_of(
     store: Path,
     household_id: str,
     as_of_date: date,
@@ -179,16 +181,35 @@ def explain_household(
         RR233 where no such household was known on that day.
     """
 
-    def of_county(_: str, panel: Panel) -> RuleSheet | None:
-        known = panel.known_at(as_of_date).households["household_id"]
-        if household_id not in known:
-            return None
+    def tell(panel: Panel) -> RuleSheet:
         matrix = build_features(panel, [as_of_date], households=[household_id])
         return explain_rules(matrix, apply_rules(matrix), 0, language)
 
-    for _, sheet in over_counties(store, of_county, as_of_date, thresholds=thresholds):
-        if sheet is not None:
-            return sheet
+    return in_county_of(store, household_id, as_of_date, tell, thresholds)
+
+
+def in_county_of(
+    store: Path,
+    household_id: str,
+    as_of_date: date,
+    tell: Callable[[Panel], Told],
+    thresholds: ThresholdTable | None,
+) -> Told:
+    """Return what ``tell`` says of the county in which a household lives on a day.
+
+    Raises
+    ------
+    ConfigurationError
+        RR233 where no such household was known on that day.
+    """
+
+    def of_county(_: str, panel: Panel) -> Told | None:
+        is_here = household_id in panel.known_at(as_of_date).households["household_id"]
+        return tell(panel) if is_here else None
+
+    for _, told in over_counties(store, of_county, as_of_date, thresholds=thresholds):
+        if told is not None:
+            return told
     raise unknown_household(household_id, as_of_date)
 
 

@@ -70,10 +70,10 @@ def rules_explain(
     Example: relapse-risk rules explain 13072700010001 --as-of 2024-12-31 --store data/store
     """
     from relapse_risk.rules.sheet_text import sheet_lines
-    from relapse_risk.runs import explain_household
+    from relapse_risk.runs import explain_rules_of
 
     with errors_shown():
-        sheet = explain_household(
+        sheet = explain_rules_of(
             store_of(store),
             household,
             as_of.date(),
