@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.modeling.conftest import CALIBRATION, FIT, TEST, draw_hazard_data, make_matrix
 
+from relapse_risk.modeling import training
 from relapse_risk.modeling.card import render_card
 from relapse_risk.modeling.sampling import sample_rows
 from relapse_risk.modeling.training import train_model
@@ -63,3 +64,25 @@ def test_a_weighted_sample_gives_nearly_the_model_of_all_rows(rows, experiment, 
     note = sampled.metadata["sampling"]
     assert note["stand_for"] == 20_000
     assert f"{note['rows']} rows stand for 20000" in render_card(sampled)
+
+
+def test_the_refit_samples_its_calibration_rows_too(rows, experiment) -> None:
+    matrix, labels = rows
+    split = OriginSplit((EARLIER, FIT), (CALIBRATION,), (TEST,), TEST)
+    config = experiment.model.model_copy(update={"n_estimators": 20, "most_rows": 8_000})
+    calibration = experiment.calibration.model_copy(update={"is_refitted": True})
+    given = experiment.model_copy(update={"model": config, "calibration": calibration})
+    seen: list[tuple[int, float]] = []
+
+    def counted(*arguments):
+        seen.append((len(arguments[2]), float(arguments[5][arguments[2]].sum())))
+        return fitted(*arguments)
+
+    fitted = training._fitted
+    kept, weight = sample_rows(labels, split.fit_origins, 8_000, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_fitted", counted)
+        train_model(matrix.rows(kept), labels.rows(kept), split, given, None, weight)
+    (first, _), (again, stand_for) = seen
+    assert again - first == pytest.approx(8_000, abs=2)
+    assert stand_for == pytest.approx(30_000)

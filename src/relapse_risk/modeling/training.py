@@ -23,6 +23,7 @@ from relapse_risk.modeling.facts import plain, training_facts
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import Array, person_intervals, risk_from_margins
 from relapse_risk.modeling.model import TrainedModel
+from relapse_risk.modeling.sampling import sample_rows
 from relapse_risk.modeling.venn_abers import VennAbers
 from relapse_risk.vocabulary import Role
 from relapse_risk.windows import OriginSplit, later_window
@@ -89,8 +90,13 @@ def train_model(
     uncertainty = VennAbers.learn(ranking, labels.outcome[rows]) if has_window else None
     is_refitted = experiment.calibration.is_refitted and has_window
     if is_refitted:
-        every_row = np.sort(np.concatenate([fit_rows, calibration_rows]))
-        estimator = _fitted(matrix, labels, every_row, features, config, weight)
+        later, stands_for = sample_rows(
+            labels.rows(calibration_rows), split.calibration_origins, config.most_rows, config.seed
+        )
+        counts = weight.copy()
+        counts[calibration_rows[later]] *= stands_for
+        every_row = np.sort(np.concatenate([fit_rows, calibration_rows[later]]))
+        estimator = _fitted(matrix, labels, every_row, features, config, counts)
     metadata = {
         **training_facts(matrix, labels, split, experiment, features, fit_rows, calibration_rows),
         "dropped_features": dropped,
