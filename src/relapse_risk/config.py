@@ -47,6 +47,9 @@ class LabelConfig(Strict):
     verified_need : bool
         A visit that found a need (属实, 部分属实) is an event, too, dated to its month. Whom lists sent staff
         to decides where such events are seen, so the card says how many there are and of how many visited.
+    lottery_corrected : bool
+        Learn the risk without the visits that a lottery gave: a household that was drawn in its label window
+        counts for nothing, one that was not by the inverse of the probability of it. Needs the lists.
     """
 
     kind: Literal["first_event", "state_at_horizon"] = "first_event"
@@ -54,11 +57,17 @@ class LabelConfig(Strict):
     outcomes: tuple[Outcome, ...] = ("income", "schooling", "medical_insurance", "housing", "water")
     income_window_months: int = Field(default=12, ge=1, le=36)
     verified_need: bool = False
+    lottery_corrected: bool = False
 
     @model_validator(mode="after")
     def _check_verified_need(self) -> LabelConfig:
         if self.verified_need and self.kind != "first_event":
             raise ValueError("verified_need dates first events: set kind to first_event, or leave it out")
+        if self.verified_need and self.lottery_corrected:
+            raise ValueError(
+                "a need that only a visit finds has no risk without visits: leave out verified_need or "
+                "lottery_corrected"
+            )
         return self
 
 

@@ -125,7 +125,7 @@ def search_file(tracking_uri: str) -> Path:
 def _key(panel: Panel, experiment: Experiment) -> str:
     """Return the sha256 of the data and of everything the experiment says but its description."""
     plain = experiment.model_dump(mode="json", exclude={"description"})
-    data = str(panel.provenance.get("data_sha256", ""))
+    data = "".join(str(panel.provenance.get(name, "")) for name in ("data_sha256", "lotteries_sha256"))
     return hashlib.sha256((data + json.dumps(plain, sort_keys=True)).encode()).hexdigest()
 
 

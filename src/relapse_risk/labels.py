@@ -20,6 +20,7 @@ from relapse_risk.config import CohortConfig, LabelConfig
 from relapse_risk.course import LASTING_MONTHS, Course, causes_of, lasting, shortfalls
 from relapse_risk.errors import ContractError
 from relapse_risk.exits import Exits
+from relapse_risk.lottery import LotteryDraws, lottery_draws, require_lotteries
 from relapse_risk.panel.panel import KnownPanel, Panel
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.verified import VerifiedNeeds, verified_needs, with_needs
@@ -53,6 +54,8 @@ class Labels:
         without it.
     needs : VerifiedNeeds or None
         What visits in the window found; None unless the label counts it.
+    draws : LotteryDraws or None
+        What lotteries in the window did; None unless the label is corrected for them.
     """
 
     index: pl.DataFrame
@@ -63,6 +66,7 @@ class Labels:
     known_on: date | None = None
     course: Course | None = None
     needs: VerifiedNeeds | None = None
+    draws: LotteryDraws | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.is_at_risk), len(self.event_month), len(self.observed_months)}
@@ -82,6 +86,11 @@ class Labels:
     def outcome(self) -> NDArray[np.float64]:
         """1.0 event within the horizon, 0.0 none in a wholly observed window, NaN censored."""
         return self.outcome_within(self.horizon_months)
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """How many rows each stands for, shape ``(n_rows,)``: 1 unless corrected by lotteries."""
+        return np.ones(len(self)) if self.draws is None else self.draws.weight
 
     def outcome_within(self, months: int) -> NDArray[np.float64]:
         """Return the outcome within ``months`` of the as-of date, shape ``(n_rows,)``, as ``outcome``."""
@@ -123,6 +132,7 @@ class Labels:
             self.known_on,
             None if self.course is None else self.course.rows(positions),
             None if self.needs is None else self.needs.rows(positions),
+            None if self.draws is None else self.draws.rows(positions),
         )
 
     def at(self, as_of_date: date) -> Labels:
@@ -178,8 +188,11 @@ def make_labels(
     Raises
     ------
     ContractError
-        RR302 where no household was known on one of the dates.
+        RR302 where no household was known on one of the dates; RR353 where labels are to be corrected by
+        lotteries and none is known.
     """
+    if label.lottery_corrected:
+        require_lotteries(panel)
     wanted = None if households is None else pl.Series("household_id", sorted(set(households)), pl.String)
     known = panel.known_at(known_on, residents_only=False)
     dates = sorted(set(as_of_dates))
@@ -201,6 +214,7 @@ def make_labels(
         known_on,
         Course.joined([part.course for part in parts if part.course is not None]),
         VerifiedNeeds.joined([part.needs for part in parts if part.needs is not None]),
+        LotteryDraws.joined([part.draws for part in parts if part.draws is not None]),
     )
 
 
@@ -272,8 +286,13 @@ def _label_one_date(
     if label.verified_need:
         needs = verified_needs(outcomes.known, index["household_id"], as_of_date, label.horizon_months)
         event, observed = with_needs(event, observed, needs)
+    draws = None
+    if label.lottery_corrected:
+        draws = lottery_draws(outcomes.known, index["household_id"], as_of_date, event, observed)
     is_at_risk = find_at_risk(known, label, cohort, thresholds, wanted)
-    return Labels(index, is_at_risk, event, observed, label.horizon_months, course=course, needs=needs)
+    return Labels(
+        index, is_at_risk, event, observed, label.horizon_months, course=course, needs=needs, draws=draws
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -27,10 +27,12 @@ from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.forecast.earlier import EXPECTED_FILE, expected_file
 from relapse_risk.labels import Labels, make_labels, require_line
+from relapse_risk.lottery import no_lottery
 from relapse_risk.modeling.quantile import INCOME, INCOME_MONTHS, IncomeModel, fit_income, income_after
 from relapse_risk.modeling.sampling import sample_rows
 from relapse_risk.modeling.store import next_version, save_model
 from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
+from relapse_risk.outputs.issued import find_lotteries
 from relapse_risk.outputs.manifest import sha256_of
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
@@ -66,10 +68,27 @@ class Scored:
     attributions: Attributions
 
 
-def open_store(path: Path, thresholds: ThresholdTable | None = None) -> Panel:
-    """Return the panel of a store, all counties; ``thresholds`` are the layers under its own rows."""
+def open_store(
+    path: Path, thresholds: ThresholdTable | None = None, lists: Iterable[Path] | None = None
+) -> Panel:
+    """Return the panel of a store, all counties.
+
+    Parameters
+    ----------
+    path : Path
+    thresholds : ThresholdTable, optional
+        The layers under the panel's own rows.
+    lists : iterable of Path, optional
+        Folders that lists were written to: the panel then knows their lotteries.
+    """
     panel = Store(path).open()
-    return panel if thresholds is None else replace(panel, thresholds=thresholds)
+    if thresholds is not None:
+        panel = replace(panel, thresholds=thresholds)
+    if lists is None:
+        return panel
+    drawn = find_lotteries(lists).sort("list_id", "household_id")
+    told = {"lotteries_sha256": sha256_of([[str(cell) for cell in row] for row in drawn.iter_rows()])}
+    return replace(panel, lotteries=drawn, provenance={**panel.provenance, **told})
 
 
 def load_experiment(path: Path | str) -> Experiment:
@@ -145,7 +164,8 @@ def train(panel: Panel, experiment: Experiment, known_on: date | None = None) ->
     Raises
     ------
     ContractError
-        RR352 where a county has no monitoring line in force.
+        RR352 where a county has no monitoring line in force; RR353 where labels are to be corrected by
+        lotteries and none falls into their windows.
     """
     matrix, labels, split, weight = _training_rows(panel, experiment, known_on)
     return train_model(matrix, labels, split, experiment, panel.provenance, weight)
@@ -169,6 +189,8 @@ def _training_rows(
     require_line(panel, origins, experiment.label, experiment.cohort, day)
     labels = make_labels(panel, origins, experiment.label, experiment.cohort, day)
     labels = labels.rows(labels.is_at_risk)
+    if labels.draws is not None and not labels.draws.n.any():
+        raise no_lottery(f"no lottery falls into the label windows of {origins[0]} … {origins[-1]}")
     kept, weight = sample_rows(labels, split.fit_origins, experiment.model.most_rows, experiment.model.seed)
     labels = labels.rows(kept)
     households = {origin: labels.at(origin).index["household_id"].to_list() for origin in origins}
@@ -275,6 +297,7 @@ def train_and_track(
         metrics_by_origin=result.metrics_by_origin("model"),
         hashes={
             "store": str(panel.provenance.get("data_sha256", "")),
+            "lotteries": str(panel.provenance.get("lotteries_sha256", "")),
             "experiment": sha256_of(experiment.model_dump(mode="json")),
         },
         tags={"overridden_guards": ",".join(notice.code for notice in overridden), **(tags or {})},

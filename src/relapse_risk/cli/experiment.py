@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from relapse_risk.cli.options import Store, open_project, store_of, thresholds_of_project
+from relapse_risk.cli.options import Lists, Store, open_project, panel_for
 from relapse_risk.terminal import console, errors_shown, progress
 
 app = typer.Typer(help="Experiments from their TOML files.", no_args_is_help=True)
@@ -26,6 +26,7 @@ def run(
     override: Annotated[
         list[str] | None, typer.Option("--override", help="Guard that may fail, by name: G3.")
     ] = None,
+    lists: Lists = None,
 ) -> None:
     """Search, judge, train and track each experiment; what was finished on the same data is not repeated.
 
@@ -33,13 +34,12 @@ def run(
     """
     from relapse_risk.config import Experiment
     from relapse_risk.experiments import run_experiment
-    from relapse_risk.pipeline import open_store
     from relapse_risk.toml_file import load
 
     with errors_shown():
         project = open_project()
         chosen = [load(path, Experiment) for path in files]
-        panel = open_store(store_of(store), thresholds_of_project())
+        panel = panel_for(chosen, store, lists)
         is_stopped = False
         for experiment in chosen:
             with progress(f"experiment {experiment.name}") as show:

@@ -11,12 +11,14 @@ import typer
 from relapse_risk.cli.options import (
     AsOf,
     ExperimentFile,
+    Lists,
     ModelDir,
     Out,
     Store,
     experiment_of,
     mapping_of,
     open_project,
+    panel_for,
     store_of,
     thresholds_of_project,
 )
@@ -100,19 +102,20 @@ def train(
     override: Annotated[
         list[str] | None, typer.Option(help="Guard that may fail, such as G3; said on the card.")
     ] = None,
+    lists: Lists = None,
 ) -> None:
     """Train a model with its backtest and guards; write MODELS/NAME/VERSION/ and an MLflow run.
 
     Example: relapse-risk train --store data/store --experiment experiments/default.toml
     """
-    from relapse_risk.pipeline import open_store, train_and_track
+    from relapse_risk.pipeline import train_and_track
 
     with errors_shown():
-        project = open_project()
+        project, chosen = open_project(), experiment_of(experiment)
         with progress("train") as show:
             trained = train_and_track(
-                open_store(store_of(store), thresholds_of_project()),
-                experiment_of(experiment),
+                panel_for([chosen], store, lists),
+                chosen,
                 models or project.models,
                 project.tracking_uri,
                 known_on=known_on.date() if known_on else None,
@@ -128,6 +131,7 @@ def backtest(
     store: Store = None,
     experiment: ExperimentFile = None,
     truth: Annotated[Path | None, typer.Option(help="truth/ of a synthetic county, for the oracle.")] = None,
+    lists: Lists = None,
 ) -> None:
     """Judge rules, baselines and model forward in time, at equal visits.
 
@@ -135,13 +139,11 @@ def backtest(
     """
     from relapse_risk.outputs.backtest_page import write_backtest
     from relapse_risk.pipeline import backtest as run
-    from relapse_risk.pipeline import open_store
 
     with errors_shown():
+        chosen = experiment_of(experiment)
         with progress("backtest") as show:
-            result = run(
-                open_store(store_of(store), thresholds_of_project()), experiment_of(experiment), truth, show
-            )
+            result = run(panel_for([chosen], store, lists), chosen, truth, show)
         write_backtest(result, out, open_project().language)
         print_backtest(result.pooled)
         for note in (*result.alarms, *result.notes):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from relapse_risk.cli.options import Store, open_project, store_of, thresholds_of_project
+from relapse_risk.cli.options import Lists, Store, open_project, panel_for
 from relapse_risk.terminal import console, errors_shown, print_table, progress
 
 app = typer.Typer(help="The registry: list, show, promote to champion.", no_args_is_help=True)
@@ -61,12 +61,13 @@ def promote(
     capacity: Annotated[
         float, typer.Option(min=0, help="Where precision is compared: a share, or a number of visits.")
     ] = 0.05,
+    lists: Lists = None,
 ) -> None:
     """Make a model the champion, if it passes the guards, is calibrated and is not inferior; else exit 1.
 
     Example: relapse-risk model promote models/default/2 --store data/store
     """
-    from relapse_risk.pipeline import open_store
+    from relapse_risk.modeling.store import load_model
     from relapse_risk.promotion import promote_model
 
     with errors_shown():
@@ -74,7 +75,7 @@ def promote(
         folder = _folder(model)
         with progress("promote") as show_progress:
             decision = promote_model(
-                open_store(store_of(store), thresholds_of_project()),
+                panel_for([load_model(folder).experiment], store, lists),
                 folder,
                 project.models,
                 project.tracking_uri,

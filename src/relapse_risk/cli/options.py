@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from relapse_risk.config import Experiment, Project
     from relapse_risk.mapping_config import Mapping
+    from relapse_risk.panel.panel import Panel
     from relapse_risk.thresholds import ThresholdTable
     from relapse_risk.vocabulary import Language
 
@@ -23,6 +25,10 @@ AsOf = Annotated[
     datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Last knowable day, inclusive: 2024-12-31.")
 ]
 ModelDir = Annotated[str | None, typer.Option("--model", help="champion (if absent), or a model directory.")]
+Lists = Annotated[
+    list[Path] | None,
+    typer.Option("--lists", help="Folders that lists were written to; the project's outputs if absent."),
+]
 ExperimentFile = Annotated[Path | None, typer.Option("--experiment", help="experiments/NAME.toml")]
 
 
@@ -83,6 +89,15 @@ def experiment_of(path: Path | None) -> Experiment:
     from relapse_risk.toml_file import load
 
     return load(path or open_project().experiment, Experiment)
+
+
+def panel_for(experiments: Sequence[Experiment], store: Path | None, lists: list[Path] | None) -> Panel:
+    """Return the panel of a store; it knows the lotteries of lists where an experiment asks for them."""
+    from relapse_risk.pipeline import open_store
+
+    needs_lists = any(experiment.label.lottery_corrected for experiment in experiments)
+    folders = (lists or [open_project().outputs]) if needs_lists else None
+    return open_store(store_of(store), thresholds_of_project(), folders)
 
 
 def mapping_of(path: Path | None) -> Mapping | None:

@@ -32,7 +32,7 @@ from relapse_risk.evaluation.judged import JudgedOrigin
 from relapse_risk.evaluation.kinds import found_by_kind
 from relapse_risk.evaluation.metrics import calibration_in_the_large, calibration_slope, reliability_table
 from relapse_risk.evaluation.missed import AuditedOrigin, errors_by_group, list_against_rest, missed_relapses
-from relapse_risk.evaluation.notices import Notice, no_oracle, nobody_judged
+from relapse_risk.evaluation.notices import Notice, judged_as_visited, no_oracle, nobody_judged
 from relapse_risk.evaluation.origins import judged_origins, split_before, training_origins
 from relapse_risk.evaluation.plans import VisitPlan
 from relapse_risk.evaluation.policies import true_risk
@@ -191,6 +191,9 @@ class Bench:
         self._single.append((outcome, single_indicator_aucs(rows.matrix, self.model_features, outcome)))
         self._same.append(same_as_outcome(rows.matrix, self.model_features, outcome))
         self.facts.append(_origin_facts(self.judged[-1], split, models))
+        if rows.labels.draws is not None and rows.labels.draws.is_drawn.any():
+            n_drawn = int(rows.labels.draws.is_drawn.sum())
+            self.notes.append(judged_as_visited(origin, n_drawn, len(outcome)))
 
     def at_risk(self, origin: date, models: Mapping[str, TrainedModel]) -> tuple[AtRisk | None, int]:
         """Return the households judged on one date with all that is said of them; and how many are censored.

@@ -31,6 +31,19 @@ def nobody_judged(origin: date, n_censored: int) -> Notice:
     )
 
 
+def judged_as_visited(origin: date, n_drawn: int, n: int) -> Notice:
+    """Return that some households judged on a date were drawn for a visit that the model leaves out."""
+    return Notice(
+        "",
+        Bilingual(
+            f"{origin} 判断的 {n} 户中有 {n_drawn} 户在窗口内被抽签列入清单：训练标签按抽签作了校正，"
+            "回测结果仍按实际（含走访）计算，校正后的风险在此会显得偏高。",
+            f"Of {n} households judged on {origin} a lottery drew {n_drawn} for a visit in their window. "
+            "Models learn the risk without it; outcomes judged are those with it: risks look too high here.",
+        ),
+    )
+
+
 def no_oracle(origin: date) -> Notice:
     """Return that the true risk is not known of every household judged on a date."""
     return Notice(

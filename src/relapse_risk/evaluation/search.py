@@ -160,7 +160,7 @@ def search_settings(
 def search_key(panel: Panel, experiment: Experiment) -> str:
     """Return the sha256 of what a search hangs on: data and experiment, its budget and its texts apart."""
     plain = experiment.model_dump(mode="json", exclude={"description": True, "search": {"trials", "minutes"}})
-    data = str(panel.provenance.get("data_sha256", ""))
+    data = "".join(str(panel.provenance.get(name, "")) for name in ("data_sha256", "lotteries_sha256"))
     return hashlib.sha256((data + json.dumps(plain, sort_keys=True)).encode()).hexdigest()
 
 

@@ -80,6 +80,7 @@ class IntervalCalibration:
         observed_months: Array,
         interval_ends: Sequence[int],
         method: CalibrationMethod,
+        sample_weight: Array | None = None,
     ) -> IntervalCalibration:
         """Return the calibration learnt on rows the model was not fitted on.
 
@@ -92,6 +93,8 @@ class IntervalCalibration:
         method : {"none", "level", "sigmoid", "beta", "isotonic"}
             ``level`` moves the intercept alone, for a prevalence that has shifted. An interval with fewer
             than 10 events or event-free rows only has its level moved, whatever the method.
+        sample_weight : ndarray, shape (n,), optional
+            How many rows each stands for.
 
         Notes
         -----
@@ -99,7 +102,7 @@ class IntervalCalibration:
         Flach 2017 (doi:10.1214/17-EJS1338SI), with such a prior on both slopes; isotonic: Zadrozny and Elkan
         2002 (doi:10.1145/775047.775151).
         """
-        at_risk, event = person_intervals(event_month, observed_months, interval_ends)
+        at_risk, event = person_intervals(event_month, observed_months, interval_ends, sample_weight)
         if method == "none":
             return cls.identity(len(interval_ends))
         maps = []
@@ -214,7 +217,9 @@ _LEARN: dict[str, Callable[[Array, Array, Array], MarginMap]] = {
 }
 
 
-def reliability_table(risk: Array, outcome: Array, n_bins: int = 10) -> pl.DataFrame:
+def reliability_table(
+    risk: Array, outcome: Array, n_bins: int = 10, sample_weight: Array | None = None
+) -> pl.DataFrame:
     """Return predicted against observed risk in groups of equal size.
 
     Parameters
@@ -223,6 +228,8 @@ def reliability_table(risk: Array, outcome: Array, n_bins: int = 10) -> pl.DataF
     outcome : ndarray, shape (n,)
         1, 0 or NaN; censored rows are left out.
     n_bins : int
+    sample_weight : ndarray, shape (n,), optional
+        How many rows each stands for; intervals go by the number of equal ones that would tell as much.
 
     Returns
     -------
@@ -231,18 +238,20 @@ def reliability_table(risk: Array, outcome: Array, n_bins: int = 10) -> pl.DataF
         ``observed_low`` and ``observed_high`` of its 95% Wilson interval.
     """
     known = ~np.isnan(outcome)
+    weight = np.ones(int(known.sum())) if sample_weight is None else sample_weight[known]
     order = np.argsort(risk[known], kind="stable")
     groups = [part for part in np.array_split(order, n_bins) if len(part)]
     rows = []
     for i, part in enumerate(groups):
-        events, n = float(outcome[known][part].sum()), len(part)
-        low, high = _wilson(events, n)
+        counts = weight[part]
+        share = float(np.average(outcome[known][part], weights=counts))
+        low, high = _wilson(share, float(counts.sum() ** 2 / (counts**2).sum()))
         rows.append(
             {
                 "bin": i + 1,
-                "n": n,
-                "predicted_mean": float(risk[known][part].mean()),
-                "observed_share": events / n,
+                "n": len(part),
+                "predicted_mean": float(np.average(risk[known][part], weights=counts)),
+                "observed_share": share,
                 "observed_low": low,
                 "observed_high": high,
             }
@@ -251,9 +260,9 @@ def reliability_table(risk: Array, outcome: Array, n_bins: int = 10) -> pl.DataF
     return pl.DataFrame(rows, schema={"bin": pl.Int64, "n": pl.Int64, **dict.fromkeys(schema, pl.Float64)})
 
 
-def _wilson(events: float, n: int) -> tuple[float, float]:
+def _wilson(share: float, n: float) -> tuple[float, float]:
     """Return the 95% interval of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
-    share, z2 = events / n, _Z95**2
+    z2 = _Z95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(float(centre - half), 0.0), min(float(centre + half), 1.0)

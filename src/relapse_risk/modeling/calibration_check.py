@@ -47,7 +47,9 @@ def choose_method(
     likelihood : dict
         Mean log-likelihood of a person-interval by method; higher is better.
     """
-    at_risk, event = person_intervals(labels.event_month, labels.observed_months, interval_ends)
+    at_risk, event = person_intervals(
+        labels.event_month, labels.observed_months, interval_ends, labels.weight
+    )
     if labels.index["village_code"].n_unique() < 2 or event.sum() < _FEWEST_TO_CHOOSE:
         return "sigmoid", {}
     found: dict[str, float] = {}
@@ -67,7 +69,7 @@ def held_out_margins(
     for k in range(int(fold.max(initial=-1)) + 1):
         others, own = labels.rows(fold != k), fold == k
         months = others.event_month, others.observed_months
-        learnt = IntervalCalibration.learn(margins[fold != k], *months, interval_ends, method)
+        learnt = IntervalCalibration.learn(margins[fold != k], *months, interval_ends, method, others.weight)
         found[own] = learnt.apply(margins[own])
     return found
 
@@ -108,17 +110,17 @@ def calibration_facts(
     if labels.index["village_code"].n_unique() < 2:
         return {"overall": None, "groups": []}
     risk = risk_from_margins(held_out_margins(margins, labels, interval_ends, method))[:, -1]
-    outcome = labels.outcome_within(interval_ends[-1])
+    outcome, weight = labels.outcome_within(interval_ends[-1]), labels.weight
     groups = [
-        {"column": column, "value": value, **_figures(risk[is_own], outcome[is_own])}
+        {"column": column, "value": value, **_figures(risk[is_own], outcome[is_own], weight[is_own])}
         for column in GROUPS
         for value in sorted(index[column].drop_nulls().unique().to_list())
         for is_own in [(index[column] == value).fill_null(False).to_numpy()]
     ]
-    return {"overall": _figures(risk, outcome), "groups": groups}
+    return {"overall": _figures(risk, outcome, weight), "groups": groups}
 
 
-def _figures(risk: Array, outcome: Array) -> dict[str, Any]:
+def _figures(risk: Array, outcome: Array, weight: Array) -> dict[str, Any]:
     known = ~np.isnan(outcome)
     event = outcome[known]
     n_events, n_free = int(event.sum()), int((1.0 - event).sum())
@@ -126,6 +128,6 @@ def _figures(risk: Array, outcome: Array) -> dict[str, Any]:
     if min(n_events, n_free) < FEWEST_EVENTS:
         return {**counts, "in_the_large": None, "slope": None}
     odds = log_odds(np.clip(risk[known], _CLOSEST_TO_CERTAIN, 1.0 - _CLOSEST_TO_CERTAIN))
-    ones = np.ones(len(event))
-    slope = learn_line(odds, ones, event, 0.0)[1]
-    return {**counts, "in_the_large": learn_level(odds, ones, event).intercept, "slope": slope}
+    rows = odds, weight[known], event * weight[known]
+    slope = learn_line(*rows, 0.0)[1]
+    return {**counts, "in_the_large": learn_level(*rows).intercept, "slope": slope}

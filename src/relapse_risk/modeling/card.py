@@ -8,7 +8,14 @@ from typing import Any
 import polars as pl
 
 from relapse_risk.config import Experiment, Outcome
-from relapse_risk.modeling.card_training import sample_said, span, table, trees_said, uncertainty_said
+from relapse_risk.modeling.card_training import (
+    lottery_said,
+    sample_said,
+    span,
+    table,
+    trees_said,
+    uncertainty_said,
+)
 from relapse_risk.modeling.model import TrainedModel
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 
@@ -63,6 +70,7 @@ def _page(
         *_data(model, say),
         *_label(model.experiment, say, language),
         *_selection(model, say),
+        *lottery_said(model, say),
         *_fitting(model, say),
         *_results(model, results, say),
         *_groups(groups, say),

@@ -9,6 +9,8 @@ import numpy as np
 
 from relapse_risk.modeling.model import TrainedModel
 
+_LOTTERY_FIGURES = ("rows", "drawn", "not_drawn", "events", "effective", "largest_weight")
+
 
 def sample_said(model: TrainedModel, say: Any) -> list[str]:
     """Say that a sample was fitted on; nothing where all rows were."""
@@ -22,6 +24,52 @@ def sample_said(model: TrainedModel, say: Any) -> list[str]:
             f"stand for {note['stand_for']}.",
         )
     ]
+
+
+def lottery_said(model: TrainedModel, say: Any) -> list[str]:
+    """Say that labels were corrected by lotteries, and on how much that rests; nothing if they were not."""
+    facts: Mapping[str, Mapping[str, Any]] | None = model.metadata.get("lottery")
+    if not facts:
+        return []
+    told = [
+        say(
+            "标签按抽签作了校正，估计的是不因抽签而列入清单时的风险：标签窗口内抽中的户不计，参加抽签而未抽中的户"
+            "按未抽中概率的倒数加权；因规则、模型名次等确定列入的户没有这一概率，其标签保持原样。",
+            "Labels were corrected by lotteries; the estimand is risk without the list's visit, where a "
+            "lottery gave it. Rows drawn in their label window count for nothing, rows that took part and "
+            "were not drawn by the inverse of the probability of it. Households listed for certain, for a "
+            "rule or their rank, have no such probability, and their labels stay as they are.",
+        ),
+        table(
+            [
+                say("用途", "used for"),
+                say("参加抽签的行", "rows in a lottery"),
+                say("抽中（不计）", "drawn (left out)"),
+                say("未抽中", "not drawn"),
+                say("其中事件", "events of these"),
+                say("有效行数", "effective rows"),
+                say("最大权重", "largest weight"),
+                say("按10计的行", "rows counted as 10"),
+            ],
+            [
+                [name, *(facts[key][of] for of in _LOTTERY_FIGURES), facts[key]["bounded"]]
+                for key, name in (
+                    ("fit", say("拟合", "fitting")),
+                    ("calibration", say("校准", "calibration")),
+                )
+            ],
+        ),
+    ]
+    if facts["fit"]["is_too_few"]:
+        told.append(
+            say(
+                "⚠ 参加抽签而未抽中的户太少（有效行数不足100，或事件不足20个），校正不可靠，"
+                "容量边缘的户风险误差可能很大。",
+                "⚠ Too few took part and were not drawn (below 100 effective rows or 20 events): the "
+                "correction is not reliable, and risks around the cut-off may be far off.",
+            )
+        )
+    return told
 
 
 def trees_said(model: TrainedModel, say: Any) -> list[str]:

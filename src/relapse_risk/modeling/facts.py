@@ -42,6 +42,7 @@ def training_facts(
             "calibration": _counts(labels.rows(calibration_rows)),
             "by_interval": _interval_counts(labels.rows(fit_rows), experiment),
         },
+        "lottery": _lottery_facts(labels, split),
         "unverified_parameters": _unverified_parameters(matrix, features, experiment),
         "seed": experiment.model.seed,
         "versions": _versions(),
@@ -49,6 +50,18 @@ def training_facts(
         # Sums are rounded otherwise on another kind of processor.
         "hardware": {"machine": platform.machine(), "system": platform.system()},
     }
+
+
+def _lottery_facts(labels: Labels, split: OriginSplit) -> dict[str, Any] | None:
+    """Return what lotteries left to learn from, in fitting and in calibration; None without a correction."""
+    if labels.draws is None:
+        return None
+    found = {}
+    for name, origins in (("fit", split.fit_origins), ("calibration", split.calibration_origins)):
+        is_used = labels.index["as_of_date"].is_in(list(origins)).to_numpy() & labels.is_at_risk
+        used = labels.rows(is_used)
+        found[name] = None if used.draws is None else used.draws.facts(used.outcome)
+    return found
 
 
 def _counts(labels: Labels) -> dict[str, int]:
@@ -98,7 +111,8 @@ def _data_facts(matrix: FeatureMatrix, labels: Labels, rows: Positions) -> dict[
     digest.update("\n".join(map(str, index["as_of_date"].to_list())).encode())
     for block in np.array_split(rows, max(1, len(rows) // 50_000)):
         digest.update(np.ascontiguousarray(matrix.values[block]).tobytes())
-    for values in (labels.event_month, labels.observed_months):
+    corrected = () if labels.draws is None else (labels.weight,)
+    for values in (labels.event_month, labels.observed_months, *corrected):
         digest.update(np.ascontiguousarray(values[rows]).tobytes())
     return {
         "sha256": digest.hexdigest(),

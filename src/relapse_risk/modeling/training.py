@@ -56,7 +56,8 @@ def train_model(
         Where the rows came from (``Panel.provenance``): ``data_sha256``, and ``assumed`` for the card.
     sample_weight : ndarray, shape (n_rows,), optional
         How many rows each stands for, where the rows are a sample
-        (:func:`~relapse_risk.modeling.sampling.sample_rows`); read in fitting, not in calibration.
+        (:func:`~relapse_risk.modeling.sampling.sample_rows`); read in fitting, not in calibration. The
+        weights of ``labels``, where they are corrected by lotteries, are read in both.
 
     Returns
     -------
@@ -77,7 +78,8 @@ def train_model(
     _check_events(labels, fit_rows, experiment)
     candidates = choose_features(matrix.features, experiment.features)
     features, dropped = _drop_empty(matrix, candidates, fit_rows)
-    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
+    sampled = np.ones(len(labels)) if sample_weight is None else sample_weight
+    weight = sampled * labels.weight
     config, stopping_note = _stopped(matrix, labels, split, features, experiment, weight)
     estimator = _fitted(matrix, labels, fit_rows, features, config, weight)
     has_window = len(calibration_rows) > 0
@@ -87,7 +89,8 @@ def train_model(
         margins, labels.rows(rows), experiment, matrix.index[rows].select(GROUPS) if has_window else None
     )
     ranking = risk_from_margins(margins)[:, -1]
-    uncertainty = VennAbers.learn(ranking, labels.outcome[rows]) if has_window else None
+    learnt = ranking, labels.outcome[rows], labels.weight[rows]
+    uncertainty = VennAbers.learn(*learnt) if has_window else None
     is_refitted = experiment.calibration.is_refitted and has_window
     if is_refitted:
         later, stands_for = sample_rows(
@@ -102,7 +105,7 @@ def train_model(
         "dropped_features": dropped,
         "is_refitted": is_refitted,
         "early_stopping": stopping_note,
-        "sampling": _sampling_note(fit_rows, weight),
+        "sampling": _sampling_note(fit_rows, sampled),
         "calibration": calibration_note,
         "reliability_on": "calibration" if has_window else "fit",
         "provenance": plain({key: (provenance or {}).get(key) for key in ("data_sha256", "assumed")}),
@@ -122,11 +125,13 @@ def _calibrated(
     method = "none" if groups is None else experiment.calibration.method
     if method == "auto":
         method, note["held_out_likelihood"] = choose_method(margins, labels, ends)
-    calibration = IntervalCalibration.learn(margins, labels.event_month, labels.observed_months, ends, method)
+    calibration = IntervalCalibration.learn(
+        margins, labels.event_month, labels.observed_months, ends, method, labels.weight
+    )
     if groups is not None:
         note.update(calibration_facts(margins, labels, ends, method, groups))
     risk = risk_from_margins(calibration.apply(margins))[:, -1]
-    return calibration, reliability_table(risk, labels.outcome), note
+    return calibration, reliability_table(risk, labels.outcome, sample_weight=labels.weight), note
 
 
 def _values(matrix: FeatureMatrix, rows: Positions, features: FeatureSet) -> Array:
@@ -249,9 +254,9 @@ def _check_alignment(
 
 
 def _rows_of(labels: Labels, origins: tuple[date, ...]) -> Positions:
-    """Return the positions of rows at risk on these as-of dates."""
+    """Return the positions of rows at risk on these as-of dates that count for something."""
     is_chosen = labels.index["as_of_date"].is_in(list(origins)).to_numpy()
-    return np.flatnonzero(is_chosen & labels.is_at_risk)
+    return np.flatnonzero(is_chosen & labels.is_at_risk & (labels.weight > 0.0))
 
 
 def _drop_empty(

@@ -40,7 +40,7 @@ class VennAbers:
     high: tuple[float, ...]
 
     @classmethod
-    def learn(cls, score: Array, outcome: Array) -> VennAbers | None:
+    def learn(cls, score: Array, outcome: Array, sample_weight: Array | None = None) -> VennAbers | None:
         """Return the intervals learnt on rows the model was not fitted on.
 
         Parameters
@@ -48,6 +48,8 @@ class VennAbers:
         score : ndarray, shape (n,)
         outcome : ndarray, shape (n,)
             1, 0 or NaN; censored rows are left out.
+        sample_weight : ndarray, shape (n,), optional
+            How many rows each stands for.
 
         Returns
         -------
@@ -55,13 +57,14 @@ class VennAbers:
             None where fewer than 10 rows with or without the event are known.
         """
         known = ~np.isnan(outcome)
-        score, event = score[known], outcome[known]
+        weight = np.ones(len(score)) if sample_weight is None else sample_weight
+        score, event, weight = score[known], outcome[known], weight[known]
         if min(event.sum(), (1.0 - event).sum()) < _FEWEST_EVENTS:
             return None
         edges = np.unique(np.quantile(score, np.linspace(0, 1, _MOST_GROUPS + 1)[1:], method="higher"))
         group = np.searchsorted(edges, score)
-        counts = np.bincount(group, minlength=len(edges)).astype(np.float64)
-        events = np.bincount(group, event, len(edges)).astype(np.float64)
+        counts = np.bincount(group, weight, len(edges)).astype(np.float64)
+        events = np.bincount(group, event * weight, len(edges)).astype(np.float64)
         sides = [
             [_fitted(counts, events, at, supposed) for at in range(len(edges))] for supposed in (0.0, 1.0)
         ]

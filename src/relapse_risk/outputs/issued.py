@@ -14,6 +14,7 @@ import polars as pl
 from relapse_risk.errors import DataError
 from relapse_risk.outputs.columns import LIST_COLUMNS
 from relapse_risk.outputs.visit_list import VisitList
+from relapse_risk.panel.panel import LOTTERY_SCHEMA
 
 ISSUED_FILE = "issued.parquet"
 LOTTERY_FILE = "lottery.parquet"
@@ -30,18 +31,6 @@ _EXTRA: dict[str, type[pl.DataType]] = {
     "audit_pool_n": pl.Int64,
 }
 _SCHEMA = pl.Schema({name: column.dtype for name, column in _COMPUTED.items()} | _EXTRA)
-_LOTTERY_SCHEMA = pl.Schema(
-    {
-        "list_id": pl.String,
-        "as_of_date": pl.Date,
-        "expires_on": pl.Date,
-        "county_code": pl.String,
-        "household_id": pl.String,
-        "unit": pl.String,
-        "is_listed": pl.Boolean,
-        "probability": pl.Float64,
-    }
-)
 
 
 def issued_rows(visit_list: VisitList) -> pl.DataFrame:
@@ -79,7 +68,7 @@ def lottery_ledger(visit_list: VisitList) -> pl.DataFrame:
         ``list_id, as_of_date, expires_on, county_code, household_id, unit, is_listed`` and ``probability``,
         with which the household came to be listed; empty without a lottery.
     """
-    parts = [pl.DataFrame(schema=_LOTTERY_SCHEMA)]
+    parts = [pl.DataFrame(schema=LOTTERY_SCHEMA)]
     for county in visit_list.counties:
         told = county.lottery.with_columns(
             list_id=pl.lit(county.list_id),
@@ -87,7 +76,7 @@ def lottery_ledger(visit_list: VisitList) -> pl.DataFrame:
             expires_on=visit_list.expires_on,
             county_code=pl.lit(county.county_code),
         )
-        parts.append(told.select(_LOTTERY_SCHEMA.names()).cast(_LOTTERY_SCHEMA))
+        parts.append(told.select(LOTTERY_SCHEMA.names()).cast(LOTTERY_SCHEMA))
     return pl.concat(parts)
 
 
@@ -121,7 +110,7 @@ def find_lotteries(folders: Iterable[Path]) -> pl.DataFrame:
     DataError
         RR194 where a file is damaged.
     """
-    return _found(LOTTERY_FILE, folders, _LOTTERY_SCHEMA).unique(
+    return _found(LOTTERY_FILE, folders, LOTTERY_SCHEMA).unique(
         ["list_id", "household_id"], keep="first", maintain_order=True
     )
 

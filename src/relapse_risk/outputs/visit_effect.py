@@ -152,7 +152,7 @@ def lottery_outcomes(
     labels = make_labels(
         panel,
         sorted(lotteries["as_of_date"].unique()),
-        label.model_copy(update={"verified_need": False}),
+        label.model_copy(update={"verified_need": False, "lottery_corrected": False}),
         cohort,
         known_on,
         households=lotteries["household_id"].unique().to_list(),

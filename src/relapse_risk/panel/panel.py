@@ -27,6 +27,20 @@ from relapse_risk.thresholds import EVERYWHERE, Threshold, ThresholdTable
 # Columns of county_month that beat the table of thresholds, and the parameters they give.
 COUNTY_MONTH_PARAMETERS = {"rural_dpi_prev_yuan": "rural_dpi_prev", "dibao_standard_yuan": "dibao_standard"}
 
+LOTTERY_SCHEMA = pl.Schema(
+    {
+        "list_id": pl.String,
+        "as_of_date": pl.Date,
+        "expires_on": pl.Date,
+        "county_code": pl.String,
+        "household_id": pl.String,
+        "unit": pl.String,
+        "is_listed": pl.Boolean,
+        "probability": pl.Float64,
+    }
+)
+_NO_LOTTERY = pl.DataFrame(schema=LOTTERY_SCHEMA)
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -44,6 +58,8 @@ class Panel:
         The dated parameters under the panel's own rows: the shipped table, and the county's file over it.
     partition : Partition or None
         What part of a store this is; None where it is whole.
+    lotteries : polars.DataFrame or None
+        Who took part in the lotteries of lists, as their ledgers say; None where no list was looked at.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -51,6 +67,7 @@ class Panel:
     provenance: Mapping[str, object] = field(default_factory=dict)
     thresholds: ThresholdTable = field(default_factory=ThresholdTable.shipped, repr=False)
     partition: Partition | None = None
+    lotteries: pl.DataFrame | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
@@ -99,7 +116,9 @@ class Panel:
         found = []
         for day in dates:
             heirs = lineages[day].heirs if day in lineages else None
-            known = KnownPanel(day, histories, self.extra_columns, self.thresholds, residence, heirs)
+            drawn = _NO_LOTTERY if self.lotteries is None else self.lotteries
+            drawn = drawn.filter(pl.col("as_of_date") <= day)
+            known = KnownPanel(day, histories, self.extra_columns, self.thresholds, residence, heirs, drawn)
             if not known.has("household") or not known.stands("household").any():
                 raise self._nobody_known(day)
             found.append(known)
@@ -198,6 +217,8 @@ class KnownPanel:
     heirs : polars.DataFrame or None
         The households that follow each one that has ended by then: household_id, heir_id. Ended households
         are not among ``households``; their rows stand under their heirs.
+    lotteries : polars.DataFrame
+        Who took part in lotteries by then, and whether each was drawn.
     """
 
     as_of_date: date
@@ -206,6 +227,7 @@ class KnownPanel:
     base_thresholds: ThresholdTable = field(default_factory=ThresholdTable.shipped, repr=False)
     residence: Partition | None = None
     heirs: pl.DataFrame | None = None
+    lotteries: pl.DataFrame = field(default_factory=lambda: _NO_LOTTERY, repr=False)
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {int(self.stands(name).sum())}" for name in self.histories)
