@@ -13,6 +13,7 @@ from relapse_risk.modeling.intervals import Array, log_odds, sigmoid
 _BLOCK_ROWS = 20_000
 _INTERCEPT_PENALTY = 1e-6
 _MOST_ITERATIONS = 50
+_SMALLEST_STEP = 1e-7
 
 
 def fit_logistic_hazard(
@@ -60,36 +61,26 @@ def _minimised(
     design: NDArray[np.float32] | Array, at_risk: Array, event: Array, weights: Array, ridge: Array
 ) -> Array:
     n_intervals = at_risk.shape[1]
+    loss, gradient, curvature = _derivatives(design, at_risk, event, weights, n_intervals)
     for _ in range(_MOST_ITERATIONS):
-        before, gradient, curvature = _derivatives(design, at_risk, event, weights, n_intervals)
-        before += 0.5 * float(ridge @ weights**2)
+        before = loss + 0.5 * float(ridge @ weights**2)
         step = np.linalg.solve(curvature + np.diag(ridge), gradient + ridge * weights)
+        if np.abs(step).max() < _SMALLEST_STEP:
+            return weights - step
         scale = 1.0
-        while scale > 1e-4:
+        # Nearly every whole step is taken, so its derivatives are worked out along with its loss.
+        while True:
             trial = weights - scale * step
-            loss = _loss(design, at_risk, event, trial, n_intervals)
-            if loss + 0.5 * float(ridge @ trial**2) <= before + 1e-9 * abs(before):
+            loss, gradient, curvature = _derivatives(design, at_risk, event, trial, n_intervals)
+            if loss + 0.5 * float(ridge @ trial**2) <= before + 1e-9 * abs(before) or scale < 1e-4:
                 break
             scale /= 2.0
-        weights = weights - scale * step
-        if np.abs(step).max() < 1e-7:
-            break
+        weights = trial
     return weights
 
 
 def _margins(design: Array, weights: Array, n_intervals: int) -> Array:
     return (design @ weights[n_intervals:])[:, None] + weights[:n_intervals]
-
-
-def _loss(
-    design: NDArray[np.float32] | Array, at_risk: Array, event: Array, weights: Array, n_intervals: int
-) -> float:
-    total = 0.0
-    for start in range(0, len(design), _BLOCK_ROWS):
-        part = slice(start, start + _BLOCK_ROWS)
-        margin = _margins(design[part].astype(np.float64), weights, n_intervals)
-        total += float((at_risk[part] * np.logaddexp(0.0, margin) - event[part] * margin).sum())
-    return total
 
 
 def _derivatives(
@@ -114,7 +105,10 @@ def _derivatives(
         curvature[:n_intervals, n_intervals:] += cross
         curvature[n_intervals:, :n_intervals] += cross.T
         # Single precision costs half: the curvature only steers the steps, the gradient says where they end.
-        single = design[part].astype(np.float32)
-        weighted = single * spread.sum(axis=1, dtype=np.float64).astype(np.float32)[:, None]
-        curvature[n_intervals:, n_intervals:] += weighted.T @ single
+        # The root of the weights makes it a matrix times its own transpose, which costs half again.
+        scaled = (
+            design[part].astype(np.float32, copy=False)
+            * np.sqrt(spread.sum(axis=1)).astype(np.float32)[:, None]
+        )
+        curvature[n_intervals:, n_intervals:] += scaled.T @ scaled
     return total, gradient, curvature

@@ -288,11 +288,15 @@ class _Binned:
         return cls(position, tuple(kept.tolist()), evidence, missing_bin, _bins(values, kept, missing_bin))
 
     @property
+    def mean(self) -> float:
+        """The mean evidence of the training rows."""
+        return float(self.evidence @ np.bincount(self.bins, minlength=len(self.evidence)) / len(self.bins))
+
+    @property
     def column(self) -> Array:
         """The centred evidence of every training row."""
-        column: Array = self.evidence[self.bins]
-        centred: Array = column - column.mean()
-        return centred
+        column: Array = (self.evidence - self.mean)[self.bins]
+        return column
 
 
 def _bins(values: Array, cuts: Sequence[float] | Array, missing_bin: int) -> NDArray[np.intp]:
@@ -355,10 +359,11 @@ def _score_tests(items: Sequence[_Binned], margins: Array, at_risk: Array, event
     spread = (at_risk * hazard * (1.0 - hazard)).sum(axis=1)
     found = np.zeros(len(items))
     for k, item in enumerate(items):
-        column = item.column
-        score = float(column @ residual)
-        centre = float(column @ spread) / spread.sum()
-        information = float((column - centre) ** 2 @ spread)
+        # A column has as many values as bins, so sums by bin say all about it.
+        residuals, spreads = (_summed(item.bins, sums, len(item.evidence)) for sums in (residual, spread))
+        score = float((item.evidence - item.mean) @ residuals)
+        centre = float(item.evidence @ spreads) / spreads.sum()
+        information = float((item.evidence - centre) ** 2 @ spreads)
         found[k] = score**2 / information if score > 0 and information > 0 else 0.0
     return found
 
