@@ -34,6 +34,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class KnownPlaces:
+    """What is told of places beside their numbers.
+
+    Attributes
+    ----------
+    monitors : polars.DataFrame
+        township_code, monitors: how many persons are responsible for households there.
+    names : mapping of str to str
+        By code of a county, township or village that has a name; the code goes with one that another has.
+    """
+
+    monitors: pl.DataFrame
+    names: Mapping[str, str]
+
+    @classmethod
+    def of(cls, households: pl.DataFrame) -> KnownPlaces:
+        """Return what the households known on a date say of a county's places."""
+        monitors = households.group_by("township_code").agg(monitors=pl.col("monitor_id").n_unique())
+        names: dict[str, str] = {}
+        for level, within in (("county", "county"), ("township", "county"), ("village", "township")):
+            of_place = (
+                households.filter(pl.col(f"{level}_name").is_not_null())
+                .group_by(f"{level}_code")
+                .agg(
+                    pl.col(f"{level}_name").last().alias("name"), pl.col(f"{within}_code").last().alias("of")
+                )
+            )
+            own, is_shared = pl.col(f"{level}_code"), pl.len().over("of", "name") > 1
+            told = of_place.select(own, pl.when(is_shared).then(pl.col("name") + " " + own).otherwise("name"))
+            names |= dict(told.iter_rows())
+        return cls(monitors, names)
+
+
+@dataclass(frozen=True)
 class ForecastRequest:
     """What is forecast, from what.
 
@@ -58,10 +92,10 @@ class ForecastRequest:
     line: float | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
 
-    def of_county(self, county: str, panel: Panel) -> tuple[CountyForecast, pl.DataFrame]:
-        """Return the forecast of a county, and how many persons are responsible in each township."""
+    def of_county(self, county: str, panel: Panel) -> tuple[CountyForecast, KnownPlaces]:
+        """Return the forecast of a county, and what is known of its places."""
         known = panel.known_at(self.as_of_date)
-        monitors = known.households.group_by("township_code").agg(monitors=pl.col("monitor_id").n_unique())
+        places = KnownPlaces.of(known.households)
         matrix = model = risks = None
         earlier: tuple[RiskSums, ...] = ()
         if self.model_folder is not None and self.line is None:
@@ -79,7 +113,7 @@ class ForecastRequest:
             earlier = read_expected(judged, history.villages, self.as_of_date) if judged else ()
         costs = [self.costs[area] for area in sorted(self.costs, key=len) if county.startswith(area)]
         cost = costs[-1] if costs else None
-        return forecast_caseload(history, self.settings, risks, earlier, cost), monitors
+        return forecast_caseload(history, self.settings, risks, earlier, cost), places
 
 
 def write_forecast(
@@ -97,11 +131,10 @@ def write_forecast(
     ContractError
         RR371 where no county has two reports in a row; one such county among others stands in the notes.
     """
-    monitors: list[pl.DataFrame] = []
-
+    places: list[KnownPlaces] = []
     refused: dict[str, ContractError] = {}
 
-    def of_county(county: str, panel: Panel) -> tuple[CountyForecast, pl.DataFrame] | None:
+    def of_county(county: str, panel: Panel) -> tuple[CountyForecast, KnownPlaces] | None:
         try:
             return request.of_county(county, panel)
         except ContractError as error:
@@ -114,9 +147,9 @@ def write_forecast(
         parts = over_counties(store, of_county, request.as_of_date, on_progress, thresholds)
         for _, made in parts:
             if made is not None:
-                monitors.append(made[1])
+                places.append(made[1])
                 yield made[0]
-        if not monitors and refused:
+        if not places and refused:
             raise next(iter(refused.values()))
 
     forecast = gather(counties())
@@ -137,7 +170,9 @@ def write_forecast(
         "sources": list(forecast.sources),
         "model_sha256": None if request.model_folder is None else model_hash(request.model_folder),
     }
-    publish_result("forecast", contents, forecast_files(forecast, pl.concat(monitors), language), out)
+    monitors = pl.concat(part.monitors for part in places)
+    names = {code: name for part in places for code, name in part.names.items()}
+    publish_result("forecast", contents, forecast_files(forecast, monitors, language, names), out)
     return forecast
 
 

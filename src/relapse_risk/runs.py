@@ -22,6 +22,7 @@ from relapse_risk.modeling.store import load_model, model_hash
 from relapse_risk.outputs.capacity import Capacity, areas_in
 from relapse_risk.outputs.files import json_bytes
 from relapse_risk.outputs.manifest import MANIFEST_FILE, manifest_of, rules_hash, unverified_thresholds
+from relapse_risk.outputs.outlook import read_outlook
 from relapse_risk.outputs.rule_tables import RuleTables, merged_unverified, summed
 from relapse_risk.outputs.visit_list import ListSettings, VisitList, make_visit_list
 from relapse_risk.outputs.write_list import write_visit_list
@@ -53,6 +54,7 @@ class ListOptions:
     is_forced: bool = False
     contacts: pl.DataFrame | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    forecast: Path | None = None
 
 
 def simulate_exports(
@@ -284,11 +286,14 @@ def write_visit_lists(
     Raises
     ------
     ConfigurationError
-        RR486 where capacity names an area without a household; nothing is written then.
+        RR486 where capacity names an area without a household, RR263 where the forecast is of another day or
+        of other data; nothing is written then.
     """
     seen: set[str] = set()
+    of_store = store_facts(store)
+    outlook = None if options.forecast is None else read_outlook(options.forecast, as_of_date, of_store)
     inputs: dict[str, object] = {
-        "store": store_facts(store),
+        "store": of_store,
         "model": None if model_folder is None else _model_facts(model_folder),
     }
 
@@ -318,7 +323,12 @@ def write_visit_lists(
         unknown_parameters=tuple(sorted({name for part in parts for name in part.unknown_parameters})),
     )
     write_visit_list(
-        lists, out, is_forced=options.is_forced, contacts=options.contacts, password=options.password
+        lists,
+        out,
+        is_forced=options.is_forced,
+        contacts=options.contacts,
+        password=options.password,
+        outlook=outlook,
     )
     return lists
 

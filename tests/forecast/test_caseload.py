@@ -215,7 +215,9 @@ def test_what_leaves_the_county_hides_small_counts_and_what_gives_them_away() ->
         {
             "rank": [1, 2, 3],
             "county_code": ["13"] * 3,
+            "county_name": ["甲县"] * 3,
             "township_code": ["1301", "1302", "1303"],
+            "township_name": ["东乡", "西乡", "南乡"],
             "cases": [30, 20, 2],
             "low80": [20, 10, 0],
             "high80": [40, 30, 4],
@@ -223,7 +225,10 @@ def test_what_leaves_the_county_hides_small_counts_and_what_gives_them_away() ->
             "cases_per_monitor": [6.0, 4.0, 0.4],
         }
     )
-    shown = leaving_table(ranked).filter(pl.col("township_code").is_not_null())
+    whole = pl.DataFrame({"code": ["13", "*"], "low80": [40, 40], "high80": [60, 60]})
+    leaving = leaving_table(ranked, whole)
+    shown = leaving.filter(pl.col("township_code").is_not_null())
+    assert leaving.filter(pl.col("township_code").is_null())["low80"].to_list() == ["40", "40"]
     assert shown.filter(pl.col("township_code") == "1303")["cases"].item() == "*"
     assert (shown["cases"] == "*").sum() == 2
     assert (shown["high80"] == "*").sum() == 2

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from relapse_risk.errors import ConfigurationError
 from relapse_risk.forecast.area import CaseloadForecast, gather
 from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload
+from relapse_risk.outputs.files import json_bytes
 from relapse_risk.outputs.forecast_page import county_page, provincial_page
+from relapse_risk.outputs.manifest import manifest_of
+from relapse_risk.outputs.outlook import OUTLOOK_FILE, county_outlook, read_outlook
 from relapse_risk.outputs.write_forecast import leaving_table, ranking
+from relapse_risk.vocabulary import Language
 
 from .test_caseload import history
 
@@ -30,6 +36,9 @@ def forecast() -> CaseloadForecast:
     return gather(made)
 
 
+NAMES = {"13": "甲县", "14": "乙县"}
+
+
 def data_of(page: bytes) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.decode(), re.DOTALL)
     assert found is not None
@@ -39,17 +48,32 @@ def data_of(page: bytes) -> dict[str, Any]:
 
 def ranked(forecast: CaseloadForecast) -> pl.DataFrame:
     monitors = forecast.places.group_by("township_code").agg(monitors=pl.len())
-    return ranking(forecast, monitors)
+    return ranking(forecast, monitors, NAMES)
+
+
+def whole(forecast: CaseloadForecast) -> pl.DataFrame:
+    is_sum = pl.col("level").is_in(["province", "county"]) & (pl.col("quantity") == "relapses")
+    return forecast.table.filter(is_sum, pl.col("month").is_null()).select("code", "low80", "high80")
+
+
+def page_of(forecast: CaseloadForecast, county: str, language: Language) -> bytes:
+    outlook = county_outlook(forecast, county, NAMES)
+    return county_page(forecast, ranked(forecast), outlook, language, NAMES)
 
 
 def test_a_county_page_tells_its_warning_its_totals_and_its_places_in_two_languages(
     forecast: CaseloadForecast,
 ) -> None:
-    page = county_page(forecast, ranked(forecast), "13", "zh")
+    page = page_of(forecast, "13", "zh")
     data = data_of(page)
     assert data["loud"][0]["zh"].startswith("预警")
     assert data["loud"][0]["en"].startswith("Warning")
-    assert [len(table["rows"]) for table in data["tables"][:2]] == [4, 12]
+    assert data["title"] == {"zh": "甲县 返贫规模预测", "en": "Caseload forecast 甲县"}
+    assert [len(table["rows"]) for table in data["tables"][:3]] == [4, 5, 12]
+    models = data["tables"][3]
+    assert models["rows"][0][0] == {"zh": "村", "en": "village"}
+    headings = [column["en"] for table in data["tables"] for column in table["columns"]]
+    assert not [heading for heading in headings if "_" in heading]
     total = forecast.table.filter(
         pl.col("code") == "13", pl.col("quantity") == "relapses", pl.col("month").is_null()
     )
@@ -57,27 +81,79 @@ def test_a_county_page_tells_its_warning_its_totals_and_its_places_in_two_langua
     assert len(data["fan"]["ahead"]) == 12
     assert data["fan"]["ahead"][0]["at"] - data["fan"]["seen"][-1][0] == 1
     assert not re.search(r"https?://(?!www\.w3\.org)", page.decode())
-    assert page == county_page(forecast, ranked(forecast), "13", "zh")
-    assert data_of(county_page(forecast, ranked(forecast), "14", "en"))["loud"] == []
+    assert page == page_of(forecast, "13", "zh")
+    assert data_of(page_of(forecast, "14", "en"))["loud"] == []
 
 
 def test_the_provincial_page_holds_no_count_under_five_and_no_place_of_a_withheld_one(
     forecast: CaseloadForecast,
 ) -> None:
-    leaving = leaving_table(ranked(forecast))
+    leaving = leaving_table(ranked(forecast), whole(forecast))
     data = data_of(provincial_page(forecast, leaving, "zh"))
     towns, counties = data["tables"]
     names = [column["en"] for column in towns["columns"]]
     rows = [dict(zip(names, row, strict=True)) for row in towns["rows"]]
-    hidden = [row for row in rows if row["expected_new_cases"] == "*"]
-    shown = [row for row in rows if row["expected_new_cases"] != "*"]
+    hidden = [row for row in rows if row["Expected new cases"] == "*"]
+    shown = [row for row in rows if row["Expected new cases"] != "*"]
     assert hidden
-    assert [row["rank"] for row in shown] == list(range(1, len(shown) + 1))
-    assert all(row["expected_new_cases"] == 0 or row["expected_new_cases"] >= 5 for row in shown)
+    assert [row["Rank"] for row in shown] == list(range(1, len(shown) + 1))
+    assert all(row["Expected new cases"] == 0 or row["Expected new cases"] >= 5 for row in shown)
     for row in hidden:
-        assert row["rank"] is None
-        assert {row["low80"], row["high80"], row["cases_per_person"]} == {"*"}
-    assert [row[0] for row in counties["rows"]] == ["13", "14"]
+        assert row["Rank"] is None
+        assert {row["80% from"], row["80% to"], row["Cases per person"]} == {"*"}
+    assert [row[0] for row in counties["rows"]] == ["甲县", "乙县"]
+    for name, cases, low, high in counties["rows"]:
+        of_county = whole(forecast).filter(pl.col("code") == {"甲县": "13", "乙县": "14"}[name])
+        assert (low, high) == (("*", "*") if cases == "*" else of_county.select("low80", "high80").row(0))
     # What was seen stands in the warning of the county's own page, and not here.
-    assert data["loud"][0]["zh"].endswith("：13")
+    assert data["loud"][0]["zh"].endswith("：甲县")
     assert data["fan"] is None
+
+
+def test_the_months_to_come_are_sums_of_paths_and_the_townships_add_up_to_the_county(
+    forecast: CaseloadForecast,
+) -> None:
+    outlook = county_outlook(forecast, "13", NAMES)
+    assert outlook["spans"] == [3, 6, 12]
+    table = forecast.table.filter(pl.col("quantity") == "relapses", pl.col("code") == "13").sort("month")
+    by_month = table.filter(pl.col("month").is_not_null())
+    year = table.filter(pl.col("month").is_null()).row(0, named=True)
+    for (mean, _, _), span in zip(outlook["total"], outlook["spans"], strict=True):
+        assert mean == pytest.approx(by_month["mean"][:span].sum(), abs=0.01)
+    assert outlook["total"][2][1:] == [year["low80"], year["high80"]]
+    # Intervals do not add: that of three months is narrower than the sum of theirs.
+    low, high = outlook["total"][0][1:]
+    assert high - low < (by_month["high80"] - by_month["low80"])[:3].sum()
+    for place in range(3):
+        towns = sum(town["ahead"][place][0] for town in outlook["townships"])
+        assert towns == pytest.approx(outlook["total"][place][0], abs=0.05)
+
+
+def folder_of(forecast: CaseloadForecast, folder: Path, **contents: object) -> Path:
+    """Return a folder with what ``read_outlook`` looks at, as the verb ``forecast`` writes it."""
+    file = json_bytes({county: county_outlook(forecast, county, NAMES) for county in NAMES})
+    said = {"inputs": {"commit": "a", "commits": 1}, "as_of_date": str(forecast.as_of_date), "line": None}
+    folder.mkdir()
+    (folder / OUTLOOK_FILE).write_bytes(file)
+    manifest = manifest_of("forecast", said | contents, [(OUTLOOK_FILE, file)])
+    (folder / "manifest.json").write_bytes(json_bytes(manifest))
+    return folder
+
+
+def test_a_list_shows_no_forecast_of_another_day_of_other_data_or_of_a_what_if_line(
+    forecast: CaseloadForecast, tmp_path: Path
+) -> None:
+    day, store = forecast.as_of_date, {"commit": "a", "commits": 1}
+    good = folder_of(forecast, tmp_path / "good")
+    assert read_outlook(good, day, store).counties["13"]["name"] == "甲县"
+    with pytest.raises(ConfigurationError, match=r"RR263[\s\S]*截至日"):
+        read_outlook(good, day.replace(year=day.year - 1), store)
+    with pytest.raises(ConfigurationError, match=r"RR263.*another state"):
+        read_outlook(good, day, {"commit": "b", "commits": 2})
+    with pytest.raises(ConfigurationError, match=r"RR263.*what-if"):
+        read_outlook(folder_of(forecast, tmp_path / "line", line=7500), day, store)
+    with pytest.raises(ConfigurationError, match=r"RR263.*no forecast"):
+        read_outlook(tmp_path, day, store)
+    (good / OUTLOOK_FILE).write_text("{}", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"RR263.*changed"):
+        read_outlook(good, day, store)

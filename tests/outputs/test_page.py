@@ -20,7 +20,31 @@ from relapse_risk.outputs.visit_list import CountyList, VisitList
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
-def page_of(made: VisitList, county: CountyList) -> str:
+OUTLOOK = {
+    "code": "139901",
+    "name": "示例1县",
+    "from": "2025-01",
+    "to": "2025-12",
+    "spans": [3, 6, 12],
+    "total": [[9.0, 5, 13], [15.5, 10, 21], [30.0, 22, 39]],
+    "townships": [
+        {"code": "139901101", "name": "东乡", "ahead": [[6.0, 3, 9], [10.5, 6, 15], [20.0, 14, 27]]},
+        {"code": "139901102", "name": "西乡", "ahead": [[3.0, 1, 5], [5.0, 2, 8], [10.0, 6, 15]]},
+    ],
+    "loud": [{"zh": "预警：近两月新增偏多。", "en": "Warning: many new cases in the last two months."}],
+    "notes": [],
+    "fan": {
+        "title": {"zh": "每季度新增返贫户数", "en": "New relapses by quarter (households)"},
+        "months": 9,
+        "every": 3,
+        "ticks": [[0, "2024-07"], [6, "2025-01"]],
+        "seen": [[1.0, 7, "2024-07–09"]],
+        "ahead": [{"at": 7.0, "label": "2025-01–03", "median": 9, "bounds": [7, 11, 5, 13, 3, 17]}],
+    },
+}
+
+
+def page_of(made: VisitList, county: CountyList, outlook: dict[str, Any] | None = None) -> str:
     return page_bytes(
         county,
         as_of_date=made.as_of_date,
@@ -28,6 +52,7 @@ def page_of(made: VisitList, county: CountyList) -> str:
         unverified=made.unverified,
         rules=made.rules,
         language=made.settings.language,
+        outlook=outlook,
     ).decode()
 
 
@@ -47,7 +72,9 @@ def data(made: VisitList) -> dict[str, Any]:
 def test_nothing_is_asked_for_from_outside(made: VisitList) -> None:
     page = page_of(made, made.counties[0])
     assert "default-src 'none'" in page
-    assert not re.search(r"https?://|src=|@import|url\(", page.replace("default-src=", ""))
+    # The name of the SVG language is an address that no browser opens.
+    asked = page.replace("default-src=", "").replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|src=|@import|url\(", asked)
 
 
 def test_every_listed_and_waiting_row_is_there_with_the_cells_of_the_list(data, made: VisitList) -> None:
@@ -163,6 +190,55 @@ def test_staff_can_search_sort_filter_open_switch_and_print(page, made: VisitLis
     pdf = base64.b64decode(page.print_page())
     assert pdf.startswith(b"%PDF")
     assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.slow
+def test_the_forecast_is_shown_in_both_languages_and_is_absent_without_noise(
+    browser, page, made: VisitList, tmp_path: Path
+) -> None:
+    """Townships with their intervals, the fan chart with its numbers, and on paper all of it."""
+    from selenium.webdriver.common.by import By
+
+    assert not page.find_element(By.ID, "outlook").is_displayed()
+    path = tmp_path / "outlook.html"
+    path.write_text(page_of(made, made.counties[0], OUTLOOK), encoding="utf-8")
+    browser.get(path.as_uri())
+    shown = browser.find_element(By.ID, "outlook")
+    assert "预警：近两月新增偏多。" in shown.text
+    rows = [row.text for row in shown.find_elements(By.CSS_SELECTOR, "#ahead tbody tr")]
+    assert rows == [
+        "全县 9.0 (5–13) 15.5 (10–21) 30.0 (22–39)",
+        "东乡 6.0 (3–9) 10.5 (6–15) 20.0 (14–27)",
+        "西乡 3.0 (1–5) 5.0 (2–8) 10.0 (6–15)",
+    ]
+    browser.find_element(By.ID, "language").click()
+    assert "Next 12 months" in shown.text
+    assert "Warning: many new cases" in shown.text
+    picture = shown.find_element(By.CSS_SELECTOR, "svg[role=img]")
+    assert picture.get_attribute("aria-label") == "New relapses by quarter (households)"
+    shown.find_element(By.CSS_SELECTOR, "summary").click()
+    numbers = [row.text for row in shown.find_elements(By.CSS_SELECTOR, "#fan tbody tr")]
+    assert numbers == ["2024-07–09 7", "2025-01–03 9 7–11 5–13 3–17"]
+    assert base64.b64decode(browser.print_page()).startswith(b"%PDF")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.slow
+def test_on_a_telephone_every_row_is_a_card_that_fits_and_is_still_a_row(page, made: VisitList) -> None:
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+        cards = "[...document.querySelectorAll('#body tr:not(.detail) > *')]"
+        widest = page.execute_script(f"return Math.max(...{cards}.map(e => e.getBoundingClientRect().right))")
+        assert widest <= 390
+        tree = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        roles = [node.get("role", {}).get("value") for node in tree]
+        county = made.counties[0]
+        assert roles.count("row") == 1 + county.listed.height + county.waiting.height
+        assert roles.count("columnheader") >= 8
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.slow

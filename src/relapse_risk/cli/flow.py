@@ -199,6 +199,10 @@ def visit_list(
     encrypt: Annotated[
         Path | None, typer.Option(metavar="PASSFILE", help="Lock the workbook with the password in a file.")
     ] = None,
+    forecast: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A forecast of the same day, to be shown on the county page."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Keep an earlier list aside.")] = False,
 ) -> None:
     """Write one prioritised visit list per county as CSV and workbook, with a manifest.
@@ -233,6 +237,7 @@ def visit_list(
             is_forced=force,
             contacts=None if contacts is None else read_contacts(contacts),
             password=None if encrypt is None else read_password(encrypt),
+            forecast=forecast,
         )
         with progress("visit-list") as show:
             lists = write_visit_lists(

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.forecast.caseload import CountyForecast, summarise
+from relapse_risk.forecast.caseload import CountyForecast, summarise, summarise_ahead
 from relapse_risk.vocabulary import Bilingual
 from relapse_risk.windows import month_end
 
@@ -28,6 +28,8 @@ class CaseloadForecast:
     months : tuple of date
     table : polars.DataFrame
         As :meth:`CountyForecast.table`, all levels; the code of the whole is ``*``.
+    ahead : polars.DataFrame
+        As :meth:`CountyForecast.ahead`, of townships, counties and the whole.
     places : polars.DataFrame
         county_code, township_code, village_code.
     choices : polars.DataFrame
@@ -45,6 +47,7 @@ class CaseloadForecast:
     as_of_date: date
     months: tuple[date, ...]
     table: pl.DataFrame
+    ahead: pl.DataFrame
     places: pl.DataFrame
     choices: pl.DataFrame
     observed: pl.DataFrame
@@ -72,6 +75,7 @@ class CaseloadForecast:
 def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
     """Return the tables of all counties and of their whole; paths are held for one county at a time."""
     tables: list[pl.DataFrame] = []
+    ahead: list[pl.DataFrame] = []
     choices: list[pl.DataFrame] = []
     observed: list[pl.DataFrame] = []
     places: list[pl.DataFrame] = []
@@ -80,6 +84,7 @@ def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
     warned: tuple[str, ...] = ()
     for one in forecasts:
         tables.extend(one.table(level) for level in ("county", "township", "village"))
+        ahead.extend(one.ahead(level) for level in ("county", "township"))
         sums = {name: paths.sum(axis=1, keepdims=True, dtype=np.int64) for name, paths in one.paths.items()}
         # A quantity that one county lacks has no sum over all.
         whole = {name: whole[name] + sums[name] for name in whole if name in sums} if places else sums
@@ -93,6 +98,7 @@ def gather(forecasts: Iterable[CountyForecast]) -> CaseloadForecast:
         one.history.as_of_date,
         one.months,
         pl.concat([*together, *tables]),
+        pl.concat([summarise_ahead(whole["relapses"], [PROVINCE], "province"), *ahead]),
         pl.concat(places),
         pl.concat(choices),
         pl.concat(observed),

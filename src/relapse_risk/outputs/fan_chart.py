@@ -87,7 +87,7 @@ def fan_chart(observed: pl.DataFrame, forecast: pl.DataFrame, place: str, langua
             style = {"ha": "center", "va": "bottom", "fontsize": 7, "rotation": 90, "color": "#666666"}
             axes.text(start + (stop - start) / 2, 0, f" {letters.text(_WAITING)}", style)
         axes.set_ylim(bottom=0)
-        axes.set_title(f"{letters.text(TITLES[every])}  {place}".strip(), loc="left")
+        axes.set_title(f"{letters.text(TITLES[every])}  {letters.legible(place, '')}".strip(), loc="left")
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, -0.32), ncols=5, fontsize=8)
     return figure

@@ -14,9 +14,15 @@ from typing import Any
 import polars as pl
 
 from relapse_risk.forecast.area import PROVINCE, CaseloadForecast
-from relapse_risk.forecast.caseload import BOUND_COLUMNS
-from relapse_risk.outputs.fan_chart import TITLES, shown_months
-from relapse_risk.outputs.forecast_words import HEADERS, MODELS, QUANTITIES, WITHHELD_NOTE
+from relapse_risk.outputs.forecast_words import (
+    LEVELS,
+    MODELS,
+    QUANTITIES,
+    WITHHELD_NOTE,
+    heading,
+    months_ahead,
+)
+from relapse_risk.outputs.outlook import fan_script
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 
 _TEMPLATE = "forecast_page.html"
@@ -40,14 +46,18 @@ _INTERVALS = Bilingual(
 _STAYS = Bilingual(
     "本页含未作处理的小数，不得流出本县。", "This page holds small counts: it stays in the county."
 )
-_LEVELS = {
-    "county": Bilingual("县", "county"),
-    "township": Bilingual("乡镇", "township"),
-    "village": Bilingual("村", "village"),
-}
+_AHEAD = Bilingual("各乡镇未来各期预计新增返贫户", "Expected new relapses in the months to come, by township")
+_BETWEEN = Bilingual("80%区间", "80% interval")
+_ALL = Bilingual("全县", "whole county")
 
 
-def county_page(forecast: CaseloadForecast, ranked: pl.DataFrame, county: str, language: Language) -> bytes:
+def county_page(
+    forecast: CaseloadForecast,
+    ranked: pl.DataFrame,
+    outlook: Mapping[str, Any],
+    language: Language,
+    names: Mapping[str, str],
+) -> bytes:
     """Return the page of one county as a self-contained HTML file in UTF-8.
 
     Parameters
@@ -55,42 +65,70 @@ def county_page(forecast: CaseloadForecast, ranked: pl.DataFrame, county: str, l
     forecast : CaseloadForecast
     ranked : polars.DataFrame
         Of :func:`~relapse_risk.outputs.write_forecast.ranking`.
-    county : str
+    outlook : mapping
+        Of :func:`~relapse_risk.outputs.outlook.county_outlook`.
     language : {"zh", "en"}
         The one it opens in; a button switches.
+    names : mapping of str to str
+        By code of a place.
     """
-    places = forecast.places.filter(pl.col("county_code") == county)
+    county = outlook["code"]
     own = forecast.table.filter(pl.col("level") == "county", pl.col("code") == county)
-    whole = pl.col("month").is_null() & (pl.col("quantity") == "relapses")
-    villages = forecast.table.filter(
-        pl.col("level") == "village", whole, pl.col("code").is_in(places["village_code"].implode())
-    ).join(places, left_on="code", right_on="village_code", how="left", maintain_order="left")
-    told = villages.select("township_code", "code", pl.col("mean").round(2), "low80", "high80")
     towns = (
         ranked.filter(pl.col("county_code") == county)
-        .drop("county_code")
+        .drop("county_code", "county_name", "township_code")
         .with_columns(rank=pl.int_range(1, pl.len() + 1))
     )
     tables = [
-        _table(_TOWNSHIPS, towns, ("cases", "low80", "high80")),
-        _table(_VILLAGES, told.sort("mean", "code", descending=[True, False]), ("mean", "low80", "high80")),
+        _table(_TOWNSHIPS, towns, "township_name", ("cases", "low80", "high80")),
+        _ahead(outlook),
+        _villages(forecast, county, names),
     ]
     tried = forecast.choices.filter(pl.col("county_code") == county).drop("county_code")
     if tried.height:
         tables.append(_models(tried))
-    notes = forecast.notes_of.get(county, ())
-    is_warned = county in forecast.warned
     return _page(
         forecast,
-        Bilingual(f"{county} {_TITLE.zh}", f"{_TITLE.en} {county}"),
+        Bilingual(f"{outlook['name']} {_TITLE.zh}", f"{_TITLE.en} {outlook['name']}"),
         language,
-        loud=[note for note in notes if note.zh.startswith("预警")] if is_warned else [],
-        notes=[note for note in notes if not note.zh.startswith("预警")],
+        loud=outlook["loud"],
+        notes=outlook["notes"],
         tiles=_tiles(own, forecast),
         tables=tables,
         footer=[_INTERVALS, _STAYS],
-        fan=_fan(forecast.observed.filter(pl.col("county_code") == county), own),
+        fan=outlook["fan"],
     )
+
+
+def _ahead(outlook: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of the next 3, 6 and 12 months by township: expected cases and 80% intervals."""
+    rows = [[town["name"], *_flat(town["ahead"])] for town in outlook["townships"]]
+    rows.append([_both(_ALL), *_flat(outlook["total"])])
+    columns = [{**_both(heading("township_name")), "numeric": False, "heads": True}]
+    for span in outlook["spans"]:
+        columns.append({**_both(months_ahead(span)), "numeric": True})
+        columns.append({**_both(_BETWEEN), "numeric": True})
+    return {"title": _both(_AHEAD), "columns": columns, "rows": rows, "span": None, "is_fixed": True}
+
+
+def _flat(ahead: Sequence[Sequence[float]]) -> list[object]:
+    return [cell for mean, low, high in ahead for cell in (round(mean, 1), f"{low}–{high}")]
+
+
+def _villages(forecast: CaseloadForecast, county: str, names: Mapping[str, str]) -> dict[str, Any]:
+    places = forecast.places.filter(pl.col("county_code") == county)
+    whole = pl.col("month").is_null() & (pl.col("quantity") == "relapses")
+    villages = forecast.table.filter(
+        pl.col("level") == "village", whole, pl.col("code").is_in(places["village_code"].implode())
+    ).join(places, left_on="code", right_on="village_code", how="left", maintain_order="left")
+    told = villages.sort("mean", "code", descending=[True, False]).select(
+        pl.col("township_code").replace(dict(names)).alias("township_name"),
+        pl.col("code").replace(dict(names)).alias("village_name"),
+        pl.col("mean").round(2),
+        "low80",
+        "high80",
+    )
+    return _table(_VILLAGES, told, "village_name", ("mean", "low80", "high80"))
 
 
 def provincial_page(forecast: CaseloadForecast, leaving: pl.DataFrame, language: Language) -> bytes:
@@ -103,26 +141,35 @@ def provincial_page(forecast: CaseloadForecast, leaving: pl.DataFrame, language:
         Of :func:`~relapse_risk.outputs.write_forecast.leaving_table`; no other number is on the page.
     language : {"zh", "en"}
     """
-    numbers = ("rank", "cases", "low80", "high80", "monitors", "cases_per_monitor")
+    bounds = ("cases", "low80", "high80")
+    numbers = ("rank", *bounds, "monitors", "cases_per_monitor")
     is_town = pl.col("township_code").is_not_null()
     counties = leaving.filter(~is_town, pl.col("county_code") != PROVINCE)
     whole = leaving.filter(pl.col("county_code") == PROVINCE).row(0, named=True)
     tile = {
-        "zh": QUANTITIES["relapses"].zh,
-        "en": QUANTITIES["relapses"].en,
+        **_both(QUANTITIES["relapses"]),
         "value": _number(whole["cases"]),
+        "low": _number(whole["low80"]),
+        "high": _number(whole["high80"]),
     }
-    warned = ("、".join(forecast.warned), ", ".join(forecast.warned))
+    called = dict(counties.select("county_code", "county_name").iter_rows())
+    warned = [mark.join(called.get(code, code) for code in forecast.warned) for mark in ("、", ", ")]
     return _page(
         forecast,
         _TITLE,
         language,
-        loud=[Bilingual(_WARNED.zh + warned[0], _WARNED.en + warned[1])] if forecast.warned else [],
-        notes=[WITHHELD_NOTE],
+        loud=[_both(Bilingual(_WARNED.zh + warned[0], _WARNED.en + warned[1]))] if forecast.warned else [],
+        notes=[_both(WITHHELD_NOTE)],
         tiles=[tile],
         tables=[
-            _table(_TOWNSHIPS, leaving.filter(is_town), ("cases", "low80", "high80"), numbers),
-            _table(_COUNTIES, counties.select("county_code", "cases"), None, numbers),
+            _table(
+                _TOWNSHIPS,
+                leaving.filter(is_town).drop("county_code", "township_code"),
+                "township_name",
+                bounds,
+                numbers,
+            ),
+            _table(_COUNTIES, counties.select("county_name", *bounds), "county_name", bounds, numbers),
         ],
         footer=[_INTERVALS],
         fan=None,
@@ -134,8 +181,8 @@ def _page(
     title: Bilingual,
     language: Language,
     *,
-    loud: Sequence[Bilingual],
-    notes: Sequence[Bilingual],
+    loud: Sequence[Mapping[str, str]],
+    notes: Sequence[Mapping[str, str]],
     tiles: Sequence[Mapping[str, Any]],
     tables: Sequence[Mapping[str, Any]],
     footer: Sequence[Bilingual],
@@ -148,8 +195,8 @@ def _page(
         "from": f"{forecast.months[0]:%Y-%m}",
         "to": f"{forecast.months[-1]:%Y-%m}",
         "disclaimer": _both(SCORE_DISCLAIMER),
-        "loud": [_both(each) for each in loud],
-        "notes": [_both(each) for each in notes],
+        "loud": loud,
+        "notes": notes,
         "tiles": tiles,
         "tables": tables,
         "footer": [_both(each) for each in footer],
@@ -160,7 +207,8 @@ def _page(
         "<", "\\u003c"
     )
     template = resources.files("relapse_risk.outputs").joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    return template.replace("__TITLE__", html.escape(title.text(language))).replace("__DATA__", text).encode()
+    page = template.replace("__TITLE__", html.escape(title.text(language))).replace("__FAN__", fan_script())
+    return page.replace("__DATA__", text).encode()
 
 
 def _both(text: Bilingual) -> dict[str, str]:
@@ -177,15 +225,22 @@ def _number(value: str | None) -> str | int | float | None:
 
 
 def _table(
-    title: Bilingual, frame: pl.DataFrame, span: tuple[str, str, str] | None, numbers: Sequence[str] = ()
+    title: Bilingual,
+    frame: pl.DataFrame,
+    head: str,
+    span: tuple[str, str, str] | None,
+    numbers: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return a table for the page; ``span`` names the columns of its expected number and interval."""
+    """Return a table for the page.
+
+    ``head`` is the column that names the row, ``span`` those of its expected number and interval.
+    """
     rows = [
         [_number(cell) if name in numbers else cell for name, cell in zip(frame.columns, row, strict=True)]
         for row in frame.iter_rows()
     ]
     columns = [
-        {**_both(HEADERS[name]), "numeric": name in numbers or dtype.is_numeric()}
+        {**_both(heading(name)), "numeric": name in numbers or dtype.is_numeric(), "heads": name == head}
         for name, dtype in frame.schema.items()
     ]
     places = None if span is None else [frame.columns.index(name) for name in span]
@@ -193,14 +248,13 @@ def _table(
 
 
 def _models(tried: pl.DataFrame) -> dict[str, Any]:
-    """Return the table of what was tried; its words are both languages', since a table has no switch."""
-    named = tried.with_columns(
-        pl.col("level").replace({name: f"{label.zh} {label.en}" for name, label in _LEVELS.items()}),
-        pl.col("model").replace({name: f"{label.zh} {label.en}" for name, label in MODELS.items()}),
-        pl.col("wape").round(3),
-        pl.col("weight").round(2),
-    )
-    return _table(_TRIED, named, None)
+    """Return the table of what was tried at each level."""
+    rounded = tried.with_columns(pl.col("wape").round(3), pl.col("weight").round(2))
+    table = _table(_TRIED, rounded, "model", None)
+    level, model = (tried.columns.index(name) for name in ("level", "model"))
+    for row in table["rows"]:
+        row[level], row[model] = _both(LEVELS[row[level]]), _both(MODELS[row[model]])
+    return table
 
 
 def _tiles(own: pl.DataFrame, forecast: CaseloadForecast) -> list[dict[str, Any]]:
@@ -215,35 +269,3 @@ def _tiles(own: pl.DataFrame, forecast: CaseloadForecast) -> list[dict[str, Any]
         }
         for row in own.filter(pl.col("month").is_null() | is_end).iter_rows(named=True)
     ]
-
-
-def _fan(observed: pl.DataFrame, own: pl.DataFrame) -> dict[str, Any] | None:
-    """Return what the page draws: reports seen, and intervals ahead, by position of their month."""
-    seen, ahead, every = shown_months(
-        observed.select("month", "relapses"), own.filter(pl.col("quantity") == "relapses")
-    )
-    if not seen.height or not ahead.height:
-        return None
-    start = seen["month"][0].year * 12 + seen["month"][0].month - every
-    end = ahead["month"][-1].year * 12 + ahead["month"][-1].month
-
-    def place(month: Any) -> float:
-        return float(month.year * 12 + month.month - start - (every + 1) / 2)
-
-    return {
-        "title": _both(TITLES[every]),
-        "months": end - start,
-        "every": every,
-        "ticks": [
-            [i, f"{(start + i) // 12}-{(start + i) % 12 + 1:02}"] for i in range(-start % 6, end - start, 6)
-        ],
-        "seen": [[place(month), n] for month, n in seen.select("month", "relapses").iter_rows()],
-        "ahead": [
-            {
-                "at": place(row["month"]),
-                "median": row["median"],
-                "bounds": [row[name] for name in BOUND_COLUMNS],
-            }
-            for row in ahead.iter_rows(named=True)
-        ],
-    }

@@ -36,8 +36,13 @@ WITHHELD_NOTE = Bilingual(
 HEADERS: dict[str, Bilingual] = {
     "level": Bilingual("层级", "level"),
     "code": Bilingual("代码", "code"),
+    "name": Bilingual("名称", "name"),
     "county_code": Bilingual("县代码", "county_code"),
+    "county_name": Bilingual("县", "county"),
     "township_code": Bilingual("乡镇代码", "township_code"),
+    "township_name": Bilingual("乡镇", "township"),
+    "village_name": Bilingual("村", "village"),
+    "months_ahead": Bilingual("未来月数", "months_ahead"),
     "quantity": Bilingual("指标", "quantity"),
     "month": Bilingual("月份", "month"),
     "mean": Bilingual("期望", "mean"),
@@ -57,3 +62,20 @@ HEADERS: dict[str, Bilingual] = {
         )
     },
 }
+_ON_PAGES = {
+    "low80": Bilingual("80%下限", "80% from"),
+    "high80": Bilingual("80%上限", "80% to"),
+    "wape": Bilingual("加权绝对百分比误差", "Weighted absolute error"),
+    "mean": Bilingual("期望", "Expected"),
+}
+
+
+def heading(name: str) -> Bilingual:
+    """Return how a column is called on a page, where its English name need not be one word."""
+    header = HEADERS[name]
+    return _ON_PAGES.get(name, Bilingual(header.zh, header.en.replace("_", " ").capitalize()))
+
+
+def months_ahead(months: int) -> Bilingual:
+    """Return the words for a span that begins now."""
+    return Bilingual(f"未来{months}个月", f"Next {months} months")

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from relapse_risk.outputs.issued import COMPUTED_COLUMNS
+from relapse_risk.outputs.outlook import fan_script
 from relapse_risk.outputs.visit_list import CountyList
 from relapse_risk.rules.spec import Rule
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
@@ -32,6 +33,7 @@ def page_bytes(
     unverified: Sequence[Mapping[str, Any]],
     rules: Sequence[Rule],
     language: Language,
+    outlook: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the page of one county as a self-contained HTML file in UTF-8.
 
@@ -45,6 +47,9 @@ def page_bytes(
     rules : sequence of Rule
     language : {"zh", "en"}
         The one it opens in; a button switches.
+    outlook : mapping, optional
+        Of :func:`~relapse_risk.outputs.outlook.county_outlook`: what the county may expect. The page does not
+        speak of it where there is none.
     """
     if county.details is None:
         raise ValueError("a list made without details has no page")
@@ -70,6 +75,7 @@ def page_bytes(
         "columns": list(COMPUTED_COLUMNS),
         "rules": _rules(county, rules),
         "rows": _rows(county),
+        "outlook": outlook,
     }
     # A "<" in a cell must not end the script element it stands in.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace(
@@ -77,7 +83,8 @@ def page_bytes(
     )
     template = resources.files("relapse_risk.outputs").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     title = html.escape(f"{county.county_name} {as_of_date}")
-    return template.replace("__TITLE__", title).replace("__DATA__", text).encode()
+    page = template.replace("__TITLE__", title).replace("__FAN__", fan_script())
+    return page.replace("__DATA__", text).encode()
 
 
 _LANGUAGES: tuple[Language, ...] = ("zh", "en")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import polars as pl
 
 from relapse_risk.forecast.area import PROVINCE, CaseloadForecast
-from relapse_risk.outputs.files import csv_bytes
+from relapse_risk.outputs.files import csv_bytes, json_bytes
 from relapse_risk.outputs.forecast_page import county_page, provincial_page
 from relapse_risk.outputs.forecast_words import HEADERS, LEVELS, MODELS, QUANTITIES, WITHHELD_NOTE
+from relapse_risk.outputs.outlook import OUTLOOK_FILE, county_outlook
 from relapse_risk.outputs.suppress import Cell, Sum, suppress
 from relapse_risk.outputs.tables import WITHHELD_MARK, ResultTable, table_files
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
@@ -17,24 +19,42 @@ from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 TITLE = Bilingual("返贫规模预测", "caseload_forecast")
 LEAVING = Bilingual("省级汇总", "provincial")
 LEAVING_PAGE = "provincial.html"
+AHEAD = Bilingual("未来各期", "next_months")
+_HIDDEN_WITH_COUNT = ("cases", "low80", "high80", "cases_per_monitor")
 _LEVEL_ZH = {name: label.zh for name, label in LEVELS.items()}
 
 
-def forecast_tables(forecast: CaseloadForecast, language: Language) -> list[ResultTable]:
-    """Return a table for each level, and which model is used where; a whole period's month reads "total"."""
+def forecast_tables(
+    forecast: CaseloadForecast, language: Language, names: Mapping[str, str]
+) -> list[ResultTable]:
+    """Return a table for each level, the next 3, 6 and 12 months, and which model is used where.
+
+    A whole period's month reads "total".
+    """
     whole = Bilingual("合计", "total").text(language)
-    shown = forecast.table.with_columns(
-        pl.col("month").dt.strftime("%Y-%m").fill_null(whole), pl.col("mean").round(3)
+    called = {PROVINCE: LEVELS["province"].text(language), **names}
+    name = pl.col("code").replace(called).alias("name")
+    shown = forecast.table.select(
+        "level",
+        "code",
+        name,
+        "quantity",
+        pl.col("month").dt.strftime("%Y-%m").fill_null(whole),
+        pl.col("mean").round(3),
+        pl.exclude("level", "code", "quantity", "month", "mean"),
     )
+    ahead = forecast.ahead.select(
+        "level", "code", name, pl.col("mean").round(3), pl.exclude("level", "code", "mean")
+    ).select("level", "code", "name", "months_ahead", pl.exclude("level", "code", "name", "months_ahead"))
     if language == "zh":
+        ahead = ahead.with_columns(pl.col("level").replace(_LEVEL_ZH))
         shown = shown.with_columns(
             pl.col("level").replace(_LEVEL_ZH),
             pl.col("quantity").replace({name: label.zh for name, label in QUANTITIES.items()}),
         )
-    tables = []
+    tables = [ResultTable(AHEAD, ahead, HEADERS)]
     for level, label in LEVELS.items():
-        name = label.zh if language == "zh" else level
-        rows = shown.filter(pl.col("level") == name)
+        rows = shown.filter(pl.col("level") == (label.zh if language == "zh" else level))
         tables.append(ResultTable(Bilingual(f"{label.zh}预测", f"{label.en}_forecast"), rows, HEADERS))
     choices = forecast.choices.with_columns(pl.col("wape").round(4), pl.col("weight").round(3))
     if language == "zh":
@@ -46,7 +66,7 @@ def forecast_tables(forecast: CaseloadForecast, language: Language) -> list[Resu
     return tables
 
 
-def ranking(forecast: CaseloadForecast, monitors: pl.DataFrame) -> pl.DataFrame:
+def ranking(forecast: CaseloadForecast, monitors: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
     """Return townships by expected new cases per responsible person, the most pressed first.
 
     Parameters
@@ -54,12 +74,15 @@ def ranking(forecast: CaseloadForecast, monitors: pl.DataFrame) -> pl.DataFrame:
     forecast : CaseloadForecast
     monitors : polars.DataFrame
         township_code, monitors: how many persons are responsible for households there.
+    names : mapping of str to str
+        By code of a place; a place without a name goes by its code.
 
     Returns
     -------
     polars.DataFrame
-        rank, county_code, township_code, cases, low80, high80, monitors, cases_per_monitor. Cases are whole
-        numbers; where nobody is responsible the last is null, and the township is ranked as with one.
+        rank, county_code, county_name, township_code, township_name, cases, low80, high80, monitors,
+        cases_per_monitor. Cases are whole numbers; where nobody is responsible the last is null, and the
+        township is ranked as with one.
     """
     whole = (pl.col("level") == "township") & (pl.col("quantity") == "relapses") & pl.col("month").is_null()
     towns = forecast.places.select("county_code", "township_code").unique()
@@ -75,11 +98,17 @@ def ranking(forecast: CaseloadForecast, monitors: pl.DataFrame) -> pl.DataFrame:
         frame.with_columns(per.alias("need"))
         .sort("need", "township_code", descending=[True, False])
         .with_row_index("rank", 1)
-        .with_columns(cases_per_monitor=pl.when(pl.col("monitors") > 0).then(pl.col("need").round(2)))
+        .with_columns(
+            cases_per_monitor=pl.when(pl.col("monitors") > 0).then(pl.col("need").round(2)),
+            county_name=pl.col("county_code").replace(dict(names)),
+            township_name=pl.col("township_code").replace(dict(names)),
+        )
         .select(
             "rank",
             "county_code",
+            "county_name",
             "township_code",
+            "township_name",
             "cases",
             "low80",
             "high80",
@@ -89,19 +118,25 @@ def ranking(forecast: CaseloadForecast, monitors: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def leaving_table(ranked: pl.DataFrame) -> pl.DataFrame:
+def leaving_table(ranked: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
     """Return the ranking with counts under 5 withheld, and what would give them away.
 
     Cases of a county are the sum of its townships', those of the whole the sum of the counties', so a
     withheld township takes another with it. What goes with a withheld count (its interval, its ratio, its
     place) is withheld too.
+
+    Parameters
+    ----------
+    ranked : polars.DataFrame
+        Of :func:`ranking`.
+    whole : polars.DataFrame
+        code, low80, high80: the intervals of counties and of their whole.
     """
-    counts: dict[Cell, int] = {}
+    counts: dict[Cell, int] = dict(ranked.select("township_code", "cases").iter_rows())
     sums: list[Sum] = []
-    counties = ranked["county_code"].unique().sort().to_list()
+    counties = dict(ranked.select("county_code", "county_name").unique().sort("county_code").iter_rows())
     for county in counties:
         rows = ranked.filter(pl.col("county_code") == county)
-        counts |= dict(rows.select("township_code", "cases").iter_rows())
         counts["county", county] = int(rows["cases"].sum())
         sums.append(Sum(("county", county), tuple(rows["township_code"])))
     counts[PROVINCE] = int(ranked["cases"].sum())
@@ -111,24 +146,22 @@ def leaving_table(ranked: pl.DataFrame) -> pl.DataFrame:
     is_hidden = ranked["township_code"].is_in([cell for cell in withheld if isinstance(cell, str)])
     shown = ranked.filter(~is_hidden).with_columns(rank=pl.int_range(1, pl.len() + 1))
     hidden_last = ranked.filter(is_hidden).sort("township_code").with_columns(rank=None)
-    lines = [
-        *shown.iter_rows(),
-        *hidden_last.iter_rows(),
-        *((None, county, None, counts["county", county], None, None, None, None) for county in counties),
-        (None, PROVINCE, None, counts[PROVINCE], None, None, None, None),
-    ]
-    names = ranked.columns
+    bounds = {code: {"low80": low, "high80": high} for code, low, high in whole.iter_rows()}
+
+    def lines() -> Iterator[tuple[Cell, dict[str, object]]]:
+        for frame in (shown, hidden_last):
+            yield from ((str(row["township_code"]), row) for row in frame.iter_rows(named=True))
+        for code, name in {**counties, PROVINCE: None}.items():
+            cell = PROVINCE if code == PROVINCE else ("county", code)
+            of_place = {"county_code": code, "county_name": name, "cases": counts[cell]}
+            yield cell, of_place | bounds.get(code, {})
+
     told = []
-    for row in lines:
-        cells = dict(zip(names, row, strict=True))
-        cell = cells["township_code"] or (
-            PROVINCE if cells["county_code"] == PROVINCE else ("county", cells["county_code"])
-        )
-        if cell in withheld:
-            hidden = ("cases", "low80", "high80", "cases_per_monitor")
-            cells |= {name: WITHHELD_MARK for name in hidden if cells[name] is not None}
-        told.append({name: None if value is None else str(value) for name, value in cells.items()})
-    return pl.DataFrame(told, schema=dict.fromkeys(names, pl.String))
+    for cell, cells in lines():
+        hidden = _HIDDEN_WITH_COUNT if cell in withheld else ()
+        marked = {name: WITHHELD_MARK for name in hidden if cells.get(name) is not None}
+        told.append({name: None if value is None else str(value) for name, value in (cells | marked).items()})
+    return pl.DataFrame(told, schema=dict.fromkeys(ranked.columns, pl.String))
 
 
 def forecast_note(forecast: CaseloadForecast, language: Language) -> list[str]:
@@ -155,19 +188,27 @@ def forecast_note(forecast: CaseloadForecast, language: Language) -> list[str]:
 
 
 def forecast_files(
-    forecast: CaseloadForecast, monitors: pl.DataFrame, language: Language
+    forecast: CaseloadForecast, monitors: pl.DataFrame, language: Language, names: Mapping[str, str]
 ) -> dict[str, bytes]:
-    """Return the files of a forecast by name: CSV, workbook, pages, and fan charts in both languages."""
-    from relapse_risk.outputs.fan_chart import fan_chart
+    """Return the files of a forecast by name: CSV, workbook, pages, and fan charts in both languages.
 
-    ranked = ranking(forecast, monitors)
-    leaving = leaving_table(ranked)
-    tables = forecast_tables(forecast, language)
+    Parameters
+    ----------
+    forecast : CaseloadForecast
+    monitors, names
+        As in :func:`ranking`.
+    language : {"zh", "en"}
+    """
+    ranked = ranking(forecast, monitors, names)
+    sums = (pl.col("quantity") == "relapses") & pl.col("level").is_in(["province", "county"])
+    own = forecast.table.filter(sums)
+    leaving = leaving_table(ranked, own.filter(pl.col("month").is_null()).select("code", "low80", "high80"))
+    tables = forecast_tables(forecast, language, names)
     # A province's villages by month are more rows than a sheet has: their tables are CSV only.
     whole = pl.col("month").is_null() | ~pl.col("level").is_in(["township", "village"])
     shown = replace(forecast, table=forecast.table.filter(whole & (pl.col("level") != "village")))
     in_workbook = [
-        *forecast_tables(shown, language),
+        *forecast_tables(shown, language, names),
         ResultTable(Bilingual("乡镇排序", "township_ranking"), ranked, HEADERS),
         ResultTable(LEAVING, leaving, HEADERS),
     ]
@@ -175,16 +216,26 @@ def forecast_files(
     for table in tables:
         files[f"{table.name.text(language)}.csv"] = csv_bytes(table.labelled(language))
     files[LEAVING_PAGE] = provincial_page(forecast, leaving, language)
-    for county in forecast.places["county_code"].unique().sort().to_list():
-        files[f"forecast_{county}.html"] = county_page(forecast, ranked, county, language)
-    wanted = (pl.col("quantity") == "relapses") & pl.col("level").is_in(["province", "county"])
-    for (code,), rows in forecast.table.filter(wanted).group_by("code", maintain_order=True):
+    counties = forecast.places["county_code"].unique().sort().to_list()
+    outlooks = {county: county_outlook(forecast, county, names) for county in counties}
+    for county, outlook in outlooks.items():
+        files[f"forecast_{county}.html"] = county_page(forecast, ranked, outlook, language, names)
+    files[OUTLOOK_FILE] = json_bytes(outlooks)
+    return files | _charts(forecast, own, names)
+
+
+def _charts(forecast: CaseloadForecast, own: pl.DataFrame, names: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the fan charts of every county and of the whole, in both languages."""
+    from relapse_risk.outputs.fan_chart import fan_chart
+
+    files = {}
+    for (code,), rows in own.group_by("code", maintain_order=True):
         is_whole = code == PROVINCE
         seen = forecast.observed if is_whole else forecast.observed.filter(pl.col("county_code") == code)
         by_month = seen.group_by("month").agg(pl.col("relapses").sum())
         for lang in ("zh", "en"):
             name = "all" if is_whole else str(code)
-            place = LEVELS["province"].text(lang) if is_whole else str(code)
+            place = LEVELS["province"].text(lang) if is_whole else names.get(str(code), str(code))
             files[f"fan_{name}.{lang}.svg"] = fan_chart(by_month, rows, place, lang).svg()
     return files
 
@@ -193,4 +244,6 @@ def shown_in_terminal(forecast: CaseloadForecast, language: Language) -> list[Re
     """Return what the whole of all counties comes to over the period; the stock at its end."""
     is_end = (pl.col("quantity") == "stock") & (pl.col("month") == forecast.months[-1])
     rows = forecast.table.filter(pl.col("level") == "province", pl.col("month").is_null() | is_end)
-    return forecast_tables(replace(forecast, table=rows), language)[:1]
+    of_whole = LEVELS["province"].en
+    tables = forecast_tables(replace(forecast, table=rows), language, {})
+    return [table for table in tables if table.name.en == f"{of_whole}_forecast"]

@@ -21,6 +21,7 @@ from relapse_risk.outputs.contacts import columns_with_contacts, locked, with_co
 from relapse_risk.outputs.files import csv_bytes, json_bytes, publish
 from relapse_risk.outputs.issued import ISSUED_FILE, LOTTERY_FILE, issued_rows, lottery_ledger
 from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
+from relapse_risk.outputs.outlook import Outlook
 from relapse_risk.outputs.page import page_bytes
 from relapse_risk.outputs.visit_list import CountyList, VisitList
 from relapse_risk.outputs.workbook import LISTED_SHEET, WAITING_SHEET, ListPages, workbook_bytes
@@ -67,6 +68,7 @@ def write_visit_list(
     is_forced: bool = False,
     contacts: pl.DataFrame | None = None,
     password: str | None = None,
+    outlook: Outlook | None = None,
 ) -> tuple[Path, ...]:
     """Write the lists of all counties into a folder, whole or not at all.
 
@@ -82,6 +84,8 @@ def write_visit_list(
         of its own households, and only its owner may read the file.
     password : str, optional
         Opens the workbooks; only their owner may read the files.
+    outlook : Outlook, optional
+        Of :func:`~relapse_risk.outputs.outlook.read_outlook`: the county pages show what they may expect.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def write_visit_list(
         book = workbook_bytes(_pages(edition, note, contacts), language)
         files.append((edition.listed_file("xlsx"), locked(book, password) if password else book))
         if edition.is_of_county and edition.county.details is not None:
-            files.append((edition.listed_file("html"), _page(visit_list, edition.county)))
+            files.append((edition.listed_file("html"), _page(visit_list, edition.county, outlook)))
     files.append((_NOTE.text(language), ("\ufeff" + "".join(f"{line}\r\n" for line in note)).encode()))
     files.append((ISSUED_FILE, parquet_bytes(issued_rows(visit_list))))
     if (drawn := lottery_ledger(visit_list)).height:
@@ -118,6 +122,8 @@ def write_visit_list(
     private = [name for name, _ in files if is_private and name.endswith(".xlsx")]
     told = [(name, data) for name, data in files if name not in private]
     contents = {**_contents(visit_list), "private_files": private}
+    if outlook is not None:
+        contents["forecast_sha256"] = outlook.sha256
     manifest = json_bytes(manifest_of("visit_list", contents, told))
     return publish(
         [*files, (MANIFEST_FILE, manifest)],
@@ -138,7 +144,7 @@ def _pages(edition: _Edition, note: list[str], contacts: pl.DataFrame | None) ->
     return ListPages(listed, waiting, note, edition.title, route, columns_with_contacts())
 
 
-def _page(visit_list: VisitList, county: CountyList) -> bytes:
+def _page(visit_list: VisitList, county: CountyList, outlook: Outlook | None) -> bytes:
     return page_bytes(
         county,
         as_of_date=visit_list.as_of_date,
@@ -146,6 +152,7 @@ def _page(visit_list: VisitList, county: CountyList) -> bytes:
         unverified=visit_list.unverified,
         rules=visit_list.rules,
         language=visit_list.settings.language,
+        outlook=None if outlook is None else outlook.counties.get(county.county_code),
     )
 
 
