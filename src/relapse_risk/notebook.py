@@ -19,6 +19,28 @@ def html_card(
     return f"<div><strong>{escape(title)}</strong><br><small>{said}</small>{_table(header, cells)}</div>"
 
 
+def origin_facts(provenance: Mapping[str, object]) -> dict[str, object]:
+    """Return where rows came from as a card says it: the store's newest commit and the hash of its data.
+
+    Parameters
+    ----------
+    provenance : mapping
+        Of a :class:`~relapse_risk.panel.panel.Panel`.
+
+    >>> origin_facts({"synthetic": "hebei_like", "seed": 1})
+    {'synthetic 合成数据': 'hebei_like, seed 1'}
+    """
+    facts: dict[str, object] = {}
+    commits = provenance.get("commits")
+    if isinstance(commits, Sequence) and commits:
+        facts["store commit 数据仓版本"] = commits[-1]
+    if "data_sha256" in provenance:
+        facts["data hash 数据指纹"] = str(provenance["data_sha256"])[:12]
+    if "synthetic" in provenance:
+        facts["synthetic 合成数据"] = f"{provenance['synthetic']}, seed {provenance.get('seed')}"
+    return facts
+
+
 def _table(header: Sequence[str], rows: list[list[object]]) -> str:
     if not rows:
         return ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -10,14 +11,15 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
-from relapse_risk.notebook import html_card
+from relapse_risk.notebook import html_card, origin_facts
 
 HIT, NO_HIT, CANNOT_JUDGE = 1, 0, -1
 
 
-def _index_facts(index: pl.DataFrame) -> dict[str, object]:
+def _facts(index: pl.DataFrame, provenance: Mapping[str, object]) -> dict[str, object]:
     days = ", ".join(map(str, index["as_of_date"].unique().sort().to_list()))
-    return {"as of 截至": days, "rows 行": index.height, "counties 县": index["county_code"].n_unique()}
+    counts = {"rows 行": index.height, "counties 县": index["county_code"].n_unique()}
+    return {"as of 截至": days, **counts, **origin_facts(provenance)}
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,14 @@ class RuleHits:
         Rule codes, in catalogue order.
     states : ndarray of int8, shape (n_rows, n_rules)
         1 hit, 0 no hit, -1 cannot judge.
+    provenance : mapping
+        As in the feature matrix.
     """
 
     index: pl.DataFrame
     codes: tuple[str, ...]
     states: NDArray[np.int8]
+    provenance: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         hit = int((self.states == HIT).any(axis=1).sum())
@@ -48,7 +53,7 @@ class RuleHits:
             for i, code in enumerate(self.codes)
         ]
         header = ("rule 规则", "hit 触发", "no hit 未触发", "cannot judge 无法判断")
-        return html_card("RuleHits 规则触发", _index_facts(self.index), counts, header)
+        return html_card("RuleHits 规则触发", _facts(self.index, self.provenance), counts, header)
 
     def state(self, code: str) -> NDArray[np.int8]:
         """Return the states of one rule, shape ``(n_rows,)``."""
@@ -88,12 +93,15 @@ class RiskScores:
     ranking : ndarray of float64, shape (n_rows,)
         Uncalibrated risk at the last horizon: orders rows without the ties a calibration may make.
         Higher means more at risk.
+    provenance : mapping
+        As in the feature matrix.
     """
 
     index: pl.DataFrame
     horizons_months: tuple[int, ...]
     risk: NDArray[np.float64]
     ranking: NDArray[np.float64]
+    provenance: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         horizons = ", ".join(str(months) for months in self.horizons_months)
@@ -106,7 +114,7 @@ class RiskScores:
             if len(risk)
         ]
         header = ("horizon 预测期", "mean risk 平均风险", "99th percentile 99分位")
-        return html_card("RiskScores 风险分", _index_facts(self.index), rows, header)
+        return html_card("RiskScores 风险分", _facts(self.index, self.provenance), rows, header)
 
     @property
     def headline(self) -> NDArray[np.float64]:

@@ -343,6 +343,7 @@ def _joined(parts: Sequence[FeatureMatrix]) -> FeatureMatrix:
         np.concatenate([part.values for part in parts]),
         pl.concat([part.parameters for part in parts]),
         parts[0].absent_tables,
+        parts[0].provenance,
     )
 
 

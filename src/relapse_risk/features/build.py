@@ -107,7 +107,7 @@ def build_features(
         indexes.append(_index(each, panel_then.as_of_date)[wanted_rows])
         parameters.append(_parameters(each, panel_then.as_of_date))
     absent = frozenset(table.name for table in TABLES if table.is_stored).difference(panel.tables)
-    return FeatureMatrix(pl.concat(indexes), wanted, values, pl.concat(parameters), absent)
+    return FeatureMatrix(pl.concat(indexes), wanted, values, pl.concat(parameters), absent, panel.provenance)
 
 
 def first_pass(

@@ -16,7 +16,7 @@ from relapse_risk.errors import ContractError
 from relapse_risk.features.coverage import Coverage, coverage_of
 from relapse_risk.features.expression import Array, Evaluator, Expression, FeatureRef, ParameterRef
 from relapse_risk.features.spec import FAMILIES, FeatureSet
-from relapse_risk.notebook import html_card
+from relapse_risk.notebook import html_card, origin_facts
 
 INDEX_COLUMNS = (
     "household_id",
@@ -50,6 +50,8 @@ class FeatureMatrix:
         phrases read them from here, so that all pages quote the same numbers.
     absent_tables : frozenset of str
         Tables that nobody handed in.
+    provenance : mapping
+        Of the panel: commits of the store and the hash of its data.
     """
 
     index: pl.DataFrame
@@ -59,6 +61,7 @@ class FeatureMatrix:
         default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(PARAMETER_COLUMNS, pl.String))
     )
     absent_tables: frozenset[str] = frozenset()
+    provenance: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.values.shape != (self.index.height, len(self.features)):
@@ -93,6 +96,7 @@ class FeatureMatrix:
             "features 指标": len(self.features),
             "absent tables 未提供的表": ", ".join(sorted(self.absent_tables)) or "none 无",
             "features hash 指标指纹": self.features.fingerprint[:12],
+            **origin_facts(self.provenance),
         }
         return html_card("FeatureMatrix 指标矩阵", facts, rows, ("family 类别", "", "known 已知"))
 

@@ -84,7 +84,8 @@ class TrainedModel:
         """
         margins = self.hazard_margins(matrix)
         risk = risk_from_margins(self.calibration.apply(margins))
-        return RiskScores(matrix.index, self.horizons_months, risk, risk_from_margins(margins)[:, -1])
+        ranking = risk_from_margins(margins)[:, -1]
+        return RiskScores(matrix.index, self.horizons_months, risk, ranking, matrix.provenance)
 
     def risk_interval(self, matrix: FeatureMatrix) -> Array:
         """Return lower and upper risk at the last horizon, shape ``(n_rows, 2)``; NaN where nothing tells.

@@ -59,7 +59,7 @@ def apply_rules(matrix: FeatureMatrix, rules: Sequence[Rule] = RULES) -> RuleHit
                 states[rows, codes.index(rule.code)] = np.where(is_in_force(rule, block), state, NO_HIT)
             said = RuleHits(block.index, codes, states[rows])
             given = {RuleState(code): said.truth(code) for code in read}
-    return RuleHits(matrix.index, codes, states)
+    return RuleHits(matrix.index, codes, states, matrix.provenance)
 
 
 def is_in_force(rule: Rule, matrix: FeatureMatrix) -> NDArray[np.bool_]:
