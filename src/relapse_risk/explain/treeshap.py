@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from relapse_risk.modeling.hazard import HazardClassifier
 
 _BITS = 9  # tables of a group then stay in a core's own cache
-_MOST_FEATURES_OF_A_PATH = 14
+_MOST_FEATURES_OF_A_PATH = 16
 _MOST_BYTES = 512_000_000
 _BLOCK_ROWS = 512
 
