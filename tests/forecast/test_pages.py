@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from openpyxl import load_workbook
 
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.forecast.area import CaseloadForecast, gather
@@ -18,7 +20,7 @@ from relapse_risk.outputs.files import json_bytes
 from relapse_risk.outputs.forecast_page import county_page, provincial_page
 from relapse_risk.outputs.manifest import manifest_of
 from relapse_risk.outputs.outlook import OUTLOOK_FILE, county_outlook, read_outlook
-from relapse_risk.outputs.write_forecast import leaving_table, ranking
+from relapse_risk.outputs.write_forecast import forecast_files, leaving_table, ranking
 from relapse_risk.vocabulary import Language
 
 from .test_caseload import history
@@ -157,3 +159,18 @@ def test_a_list_shows_no_forecast_of_another_day_of_other_data_or_of_a_what_if_l
     (good / OUTLOOK_FILE).write_text("{}", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"RR263.*changed"):
         read_outlook(good, day, store)
+
+
+def test_no_code_in_a_workbook_reads_like_a_withheld_count_or_a_number(forecast: CaseloadForecast) -> None:
+    files = forecast_files(forecast, ranked(forecast).select("township_code", "monitors"), "zh", NAMES)
+    for name in ("合计预测.csv", "未来各期.csv", "县预测.csv", "省级汇总.csv"):
+        table = pl.read_csv(files[name], infer_schema=False)
+        codes = [column for column in table.columns if column.endswith("代码")]
+        assert not table.filter(pl.any_horizontal(pl.col(codes) == "*")).height, name
+    with BytesIO(files["返贫规模预测.xlsx"]) as book:
+        sheet = load_workbook(book)["省级汇总"]
+    rows = list(sheet.iter_rows(min_row=2, values_only=True))
+    assert {type(row[1]) for row in rows} == {str, type(None)}
+    assert {type(row[0]) for row in rows} <= {int, type(None)}
+    assert {type(row[8]) for row in rows} <= {int, type(None)}
+    assert rows[-1][2] == "合计"

@@ -20,6 +20,7 @@ TITLE = Bilingual("返贫规模预测", "caseload_forecast")
 LEAVING = Bilingual("省级汇总", "provincial")
 LEAVING_PAGE = "provincial.html"
 AHEAD = Bilingual("未来各期", "next_months")
+_COUNTS = ("rank", "cases", "low80", "high80", "monitors")
 _HIDDEN_WITH_COUNT = ("cases", "low80", "high80", "cases_per_monitor")
 _LEVEL_ZH = {name: label.zh for name, label in LEVELS.items()}
 
@@ -34,9 +35,10 @@ def forecast_tables(
     whole = Bilingual("合计", "total").text(language)
     called = {PROVINCE: LEVELS["province"].text(language), **names}
     name = pl.col("code").replace(called).alias("name")
+    code = _code_shown("code")
     shown = forecast.table.select(
         "level",
-        "code",
+        code,
         name,
         "quantity",
         pl.col("month").dt.strftime("%Y-%m").fill_null(whole),
@@ -44,7 +46,7 @@ def forecast_tables(
         pl.exclude("level", "code", "quantity", "month", "mean"),
     )
     ahead = forecast.ahead.select(
-        "level", "code", name, pl.col("mean").round(3), pl.exclude("level", "code", "mean")
+        "level", code, name, pl.col("mean").round(3), pl.exclude("level", "code", "mean")
     ).select("level", "code", "name", "months_ahead", pl.exclude("level", "code", "name", "months_ahead"))
     if language == "zh":
         ahead = ahead.with_columns(pl.col("level").replace(_LEVEL_ZH))
@@ -64,6 +66,11 @@ def forecast_tables(
         )
     tables.append(ResultTable(Bilingual("模型选择", "models"), choices, HEADERS))
     return tables
+
+
+def _code_shown(column: str) -> pl.Expr:
+    """Return a code as tables show it: that of the whole would read like a withheld count."""
+    return pl.when(pl.col(column) != PROVINCE).then(pl.col(column)).alias(column)
 
 
 def ranking(forecast: CaseloadForecast, monitors: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
@@ -164,6 +171,23 @@ def leaving_table(ranked: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(told, schema=dict.fromkeys(ranked.columns, pl.String))
 
 
+def _leaving_shown(leaving: pl.DataFrame, language: Language) -> pl.DataFrame:
+    """Return the table that leaves the county for a CSV and a workbook: whole columns are numbers again."""
+    is_whole = pl.col("county_code") == PROVINCE
+    whole = pl.lit(LEVELS["province"].text(language))
+    named = leaving.with_columns(
+        county_name=pl.when(is_whole).then(whole).otherwise("county_name"),
+        county_code=_code_shown("county_code"),
+    )
+    counts = [name for name in _COUNTS if not (named[name] == WITHHELD_MARK).any()]
+    return named.with_columns(pl.col(counts).cast(pl.Int64), *_ratio(named))
+
+
+def _ratio(named: pl.DataFrame) -> list[pl.Expr]:
+    is_withheld = bool((named["cases_per_monitor"] == WITHHELD_MARK).any())
+    return [] if is_withheld else [pl.col("cases_per_monitor").cast(pl.Float64)]
+
+
 def forecast_note(forecast: CaseloadForecast, language: Language) -> list[str]:
     """Return what to read first."""
     sources = {
@@ -210,7 +234,7 @@ def forecast_files(
     in_workbook = [
         *forecast_tables(shown, language, names),
         ResultTable(Bilingual("乡镇排序", "township_ranking"), ranked, HEADERS),
-        ResultTable(LEAVING, leaving, HEADERS),
+        ResultTable(LEAVING, _leaving_shown(leaving, language), HEADERS),
     ]
     files = dict(table_files(TITLE, in_workbook, forecast_note(forecast, language), language))
     for table in tables:
