@@ -106,7 +106,7 @@ def train_forecast(work: Path) -> None:
 
 def _training_rows(seed: int, experiment: Experiment, known_on: date) -> tuple[FeatureMatrix, Labels]:
     panel = county("hebei_like", seed, HOUSEHOLDS).panel()
-    features = choose_features(features_for(panel), experiment.features)
+    features = choose_features(features_for(panel), experiment)
     labels = make_labels(panel, FORECAST_DATES, experiment.label, experiment.cohort, known_on)
     labels = labels.rows(labels.is_at_risk)
     parts = [

@@ -83,7 +83,7 @@ def _rows_of(panel: Panel, dates: tuple[date, ...], experiment: Experiment, know
     labels = make_labels(panel, dates, experiment.label, experiment.cohort, known_on)
     labels = labels.rows(labels.is_at_risk)
     households = {day: labels.at(day).index["household_id"].to_list() for day in dates}
-    features = choose_features(features_for(panel), experiment.features)
+    features = choose_features(features_for(panel), experiment)
     return build_features(panel, dates, features, households=households), labels
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -116,6 +117,37 @@ def test_champion_from_refusal_to_list(project: Path, monkeypatch: pytest.Monkey
 
     again = run("model", "promote", "small/1")
     assert "not inferior to champion small/1" in again.output
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_rules_alone_become_champion_and_serve_every_verb(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From training to the question a clerk is asked on the phone, with a model that is the rules."""
+    from relapse_risk.evaluation import gate
+
+    (project / "rules.toml").write_text(
+        EXPERIMENT.format(name="rules_only", model='kind = "rules"'), encoding="utf-8"
+    )
+    for name, value in {"SLOPE_BOUNDS": (0.0, 99.0), "LARGEST_SHIFT": 9.0, "MARGIN": 1.0}.items():
+        monkeypatch.setattr(gate, name, value)
+    for call in (
+        ("train", "--experiment", "rules.toml"),
+        ("model", "promote", "rules_only/1"),
+        ("score", *DAY, "--out", "rules_scores"),
+        ("visit-list", *DAY, "--capacity", 60, "--out", "rules_lists"),
+        ("forecast", *DAY, "--experiment", "rules.toml", "--out", "rules_forecast"),
+    ):
+        done = run(*call)
+        assert done.exit_code == 0, done.output
+    scores = pl.read_parquet(project / "rules_scores" / "scores.parquet")
+    assert scores["risk_12m"].n_unique() > 100
+    household = scores.sort("score", descending=True)["household_id"][0]
+    explained = run("explain", household, *DAY)
+    assert explained.exit_code == 0, explained.output
+    files = {path.name for path in (project / "models" / "rules_only" / "1").iterdir()}
+    assert {"rules.json", "checksums.json", "card.md", "model.json"} <= files
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -30,6 +30,7 @@ _HOME = {
     "clearance_list": "relapse_risk.rules.items",
     "explain_rules": "relapse_risk.rules.sheet",
     "timers": "relapse_risk.rules.timers",
+    "all_features": "relapse_risk.rules.hit_counts",
     "attribute": "relapse_risk.explain.attribute",
     "build_features": "relapse_risk.features.build",
     "caseload_curve": "relapse_risk.rules.what_if",
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
     from relapse_risk.pipeline import train_income as train_income
     from relapse_risk.rules.apply import apply_rules as apply_rules
     from relapse_risk.rules.candidates import candidates as candidates
+    from relapse_risk.rules.hit_counts import all_features as all_features
     from relapse_risk.rules.items import clearance_list as clearance_list
     from relapse_risk.rules.key_counties import rank_counties as rank_counties
     from relapse_risk.rules.roll_up import roll_up as roll_up

@@ -22,6 +22,7 @@ from relapse_risk.forecast.earlier import EXPECTED_FILE, read_expected
 from relapse_risk.forecast.history import NO_HISTORY, read_history
 from relapse_risk.modeling.store import load_model, model_file, model_hash
 from relapse_risk.outputs.write_forecast import forecast_files
+from relapse_risk.rules.hit_counts import all_features
 from relapse_risk.runs import publish_result, store_facts
 from relapse_risk.vocabulary import Bilingual
 
@@ -99,7 +100,7 @@ class ForecastRequest:
         matrix = model = risks = None
         earlier: tuple[RiskSums, ...] = ()
         if self.model_folder is not None and self.line is None:
-            matrix = build_features(panel, [self.as_of_date])
+            matrix = build_features(panel, [self.as_of_date], all_features(panel))
             model = load_model(self.model_folder, matrix.features)
         experiment = model.experiment if model else self.experiment
         history = read_history(known, experiment.label, experiment.cohort, line=self.line)

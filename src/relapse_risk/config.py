@@ -83,9 +83,9 @@ class ModelConfig(Strict):
 
     Attributes
     ----------
-    kind : {"hazard", "logistic", "blend", "best_indicator", "scorecard"}
+    kind : {"hazard", "logistic", "blend", "best_indicator", "scorecard", "rules"}
         ``blend`` averages the log-odds of ``hazard`` and ``logistic``; ``scorecard`` is a page of whole
-        points.
+        points; ``rules`` ranks as the rules alone do.
     intervals_months : tuple of int
         Ends of the hazard's intervals; the last is the horizon.
     n_estimators : int
@@ -96,7 +96,7 @@ class ModelConfig(Strict):
         Where more are at risk on the fit origins, all events and a weighted sample of the rest are fitted.
     """
 
-    kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard"] = "hazard"
+    kind: Literal["hazard", "logistic", "blend", "best_indicator", "scorecard", "rules"] = "hazard"
     intervals_months: tuple[int, ...] = (3, 6, 12)
     n_estimators: int = Field(default=150, ge=1)
     stopping_months: int = Field(default=6, ge=0)
@@ -210,6 +210,7 @@ class Experiment(Strict):
             raise ValueError(
                 "a state at the horizon has one interval: set model.intervals_months to the horizon"
             )
+        self._check_rules_only()
         unknown = sorted(self.search.space.keys() - (ModelConfig.model_fields.keys() - _NEVER_SEARCHED))
         if unknown:
             raise ValueError(f"the model has no setting to search called {', '.join(unknown)}")
@@ -221,6 +222,14 @@ class Experiment(Strict):
                     "own settings first"
                 )
         return self
+
+    def _check_rules_only(self) -> None:
+        """Refuse choices that a model of the rules alone does not have."""
+        if self.model.kind == "rules" and (self.features.include or self.features.exclude):
+            raise ValueError("a model of the rules reads what rules read: leave out the features section")
+        kinds = self.search.space.get("kind")
+        if kinds is not None and "rules" in kinds.choices:
+            raise ValueError("a model of the rules has nothing to search: leave it out of search.space.kind")
 
 
 class Project(Strict):

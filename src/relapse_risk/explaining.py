@@ -28,6 +28,7 @@ from relapse_risk.outputs.visit_list import ListSettings, make_visit_list
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.hit_counts import all_features
 from relapse_risk.rules.tiers import is_settled, moving_codes, tier_of
 from relapse_risk.runs import in_county_of, unknown_household
 from relapse_risk.scores import HIT, RiskScores, RuleHits
@@ -95,7 +96,7 @@ def explain_household(
     since = earlier[-1]["as_of_date"][0] if earlier else month_end(month_index(as_of_date) - 1)
     first = panel.first_recorded_on
     days = [as_of_date] if first is None or since < first else [since, as_of_date]
-    both = build_features(panel, days, households=of_county)
+    both = build_features(panel, days, all_features(panel), households=of_county)
     now = _County.of(both.at(as_of_date), model)
     row = now.row_of(household_id)
     if row is None:
@@ -154,8 +155,7 @@ def explain_from_store(
     def tell(panel: Panel) -> HouseholdExplanation:
         model = None
         if model_folder is not None:
-            features = build_features(panel, [as_of_date], households=[household_id]).features
-            model = load_model(model_folder, features)
+            model = load_model(model_folder, all_features(panel))
         return explain_household(
             panel,
             household_id,
@@ -310,7 +310,7 @@ def changes_between(
         own = known.households["household_id"].filter(known.households["household_id"].is_in(households))
         if model_folder is None or own.is_empty():
             return visits, {}
-        both = build_features(panel, [since, day], households=own.to_list())
+        both = build_features(panel, [since, day], all_features(panel), households=own.to_list())
         model = load_model(model_folder, both.features)
         then, now = both.at(since), both.at(day)
         rows = common_households(then, now)

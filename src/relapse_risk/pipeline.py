@@ -23,7 +23,6 @@ from relapse_risk.evaluation.backtest import BacktestResult, run_backtest, train
 from relapse_risk.evaluation.guards import check_model, require_guards
 from relapse_risk.explain.attribute import Attributions, attribute
 from relapse_risk.features.build import build_features
-from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.forecast.earlier import EXPECTED_FILE, expected_file
 from relapse_risk.labels import Labels, make_labels, require_line
@@ -31,12 +30,13 @@ from relapse_risk.lottery import no_lottery
 from relapse_risk.modeling.quantile import INCOME, INCOME_MONTHS, IncomeModel, fit_income, income_after
 from relapse_risk.modeling.sampling import sample_rows
 from relapse_risk.modeling.store import next_version, save_model
-from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
+from relapse_risk.modeling.training import TrainedModel, allowed_features, choose_features, train_model
 from relapse_risk.outputs.issued import find_lotteries
 from relapse_risk.outputs.manifest import sha256_of
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Truth, read_truth
+from relapse_risk.rules.hit_counts import all_features
 from relapse_risk.scores import RiskScores
 from relapse_risk.stability import measure_stability
 from relapse_risk.terminal import Progress
@@ -185,7 +185,7 @@ def _training_rows(
         labels_known_on=day,
     )
     origins = split.fit_origins + split.calibration_origins
-    features = choose_features(features_for(panel), experiment.features)
+    features = choose_features(all_features(panel), experiment)
     require_line(panel, origins, experiment.label, experiment.cohort, day)
     labels = make_labels(panel, origins, experiment.label, experiment.cohort, day)
     labels = labels.rows(labels.is_at_risk)
@@ -225,8 +225,9 @@ def train_income(panel: Panel, experiment: Experiment, known_on: date | None = N
         labels_known_on=day,
     )
     origins = split.fit_origins + split.calibration_origins
-    chosen = choose_features(features_for(panel), experiment.features)
-    wanted = chosen if INCOME in chosen else chosen + features_for(panel).select([INCOME])
+    known = all_features(panel)
+    chosen = allowed_features(known, experiment.features)
+    wanted = chosen if INCOME in chosen else chosen + known.select([INCOME])
     matrix = build_features(panel, origins, wanted)
     kinds = [str(kind) for kind in experiment.cohort.household_types]
     matrix = matrix.rows(matrix.index["household_type"].is_in(kinds).fill_null(value=False).to_numpy())
@@ -274,7 +275,7 @@ def train_and_track(
         on_progress("train", 0, 0)
     matrix, labels, split, weight = _training_rows(panel, experiment, known_on)
     model = train_model(matrix, labels, split, experiment, panel.provenance, weight)
-    overridden += require_guards(check_model(panel, model, features_for(panel)), overrides, where)
+    overridden += require_guards(check_model(panel, model, all_features(panel)), overrides, where)
     said = [{"code": notice.code, "zh": notice.text.zh, "en": notice.text.en} for notice in overridden]
     if on_progress:
         on_progress("stability", 0, 0)
@@ -326,5 +327,5 @@ def _explained(
 
 def score(panel: Panel, model: TrainedModel, as_of_date: date) -> Scored:
     """Score and explain every household known on ``as_of_date``."""
-    matrix = build_features(panel, [as_of_date], features_for(panel))
+    matrix = build_features(panel, [as_of_date], all_features(panel))
     return Scored(matrix, model.predict_risk(matrix), attribute(model, matrix))

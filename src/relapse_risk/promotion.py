@@ -18,7 +18,6 @@ from relapse_risk.evaluation.gate import (
     check_guards,
     compare_precision,
 )
-from relapse_risk.features.extra import features_for
 from relapse_risk.files import write_together
 from relapse_risk.modeling.model import TrainedModel
 from relapse_risk.modeling.registry import (
@@ -31,6 +30,7 @@ from relapse_risk.modeling.registry import (
 )
 from relapse_risk.modeling.store import load_model
 from relapse_risk.panel.panel import Panel
+from relapse_risk.rules.hit_counts import all_features
 from relapse_risk.terminal import Progress
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Language
 
@@ -146,14 +146,14 @@ def promote_model(
     ModelError
         RR412, RR413 or RR415 where a directory is not what it was.
     """
-    challenger = load_model(folder, features_for(panel))
+    challenger = load_model(folder, all_features(panel))
     registered = version_of(tracking_uri, folder)
     before = champion_of(tracking_uri)
     result = run_backtest(panel, challenger.experiment, on_progress=on_progress)
     replicates = max(FEWEST_REPLICATES, challenger.experiment.evaluation.bootstrap_replicates)
     compared = [best_baseline(result, capacity, replicates)]
     if before is not None:
-        champion = load_model(champion_folder(tracking_uri, models), features_for(panel))
+        champion = load_model(champion_folder(tracking_uri, models), all_features(panel))
         compared.append(
             _with_champion(panel, challenger, champion, result, before, capacity, replicates, on_progress)
         )

@@ -31,6 +31,7 @@ from relapse_risk.panel.synthetic import Scenario, simulate, write_exports, writ
 from relapse_risk.pipeline import Scored
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.hit_counts import all_features, with_hit_counts
 from relapse_risk.rules.sheet import RuleSheet, explain_rules
 from relapse_risk.scores import RiskScores
 
@@ -243,6 +244,7 @@ def write_scores(
     the scores once all of them are known.
     """
     work = FeatureWork.of(store, [as_of_date], thresholds)
+    work = replace(work, features=with_hit_counts(work.library))
     model = load_model(model_folder, work.features)
     unverified: list[tuple[dict[str, Any], ...]] = []
     rankings: list[pl.DataFrame] = []
@@ -298,7 +300,7 @@ def write_visit_lists(
     }
 
     def of_county(_: str, panel: Panel) -> VisitList:
-        matrix = build_features(panel, [as_of_date])
+        matrix = build_features(panel, [as_of_date], all_features(panel))
         seen.update(areas_in(matrix.index))
         model = None if model_folder is None else load_model(model_folder, matrix.features)
         return make_visit_list(

@@ -25,6 +25,7 @@ from relapse_risk.modeling.training import train_model
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.hit_counts import all_features
 from relapse_risk.rules.phrases import hit_phrases
 from relapse_risk.rules.priority import plan_visits
 from relapse_risk.scores import RuleHits
@@ -73,7 +74,9 @@ def measure_stability(
     frozen = _as_it_stood(panel, dates[0])
     households = frozen.known_at(dates[0]).households["household_id"]
     every = max(1, -(-len(households) // MOST_HOUSEHOLDS))
-    both = build_features(frozen, dates, households=households.gather_every(every).to_list())
+    both = build_features(
+        frozen, dates, all_features(panel), households=households.gather_every(every).to_list()
+    )
     now, later = (both.at(day) for day in dates)
     here = _Listing.of(model, now)
     other = _retrained(model, matrix, labels, split, sample_weight)

@@ -40,15 +40,15 @@ from relapse_risk.evaluation.records import Record, pooled_records, records_of
 from relapse_risk.evaluation.result import AUDITED_CAPACITY, BacktestResult
 from relapse_risk.evaluation.selection import choose_policies
 from relapse_risk.features.build import build_features
-from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.labels import Labels, make_labels, require_line
 from relapse_risk.modeling.sampling import sample_rows
-from relapse_risk.modeling.training import TrainedModel, choose_features, train_model
+from relapse_risk.modeling.training import TrainedModel, allowed_features, choose_features, train_model
 from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.synthetic.truth import Truth
 from relapse_risk.rules.apply import apply_rules
+from relapse_risk.rules.hit_counts import all_features
 from relapse_risk.thresholds import ThresholdTable
 from relapse_risk.vocabulary import Bilingual, Role
 from relapse_risk.windows import OriginSplit
@@ -99,7 +99,7 @@ def run_backtest(
         RR401 where there are too few events to train on, on every date or on a date that was listed.
     """
     judged = judged_origins(panel, experiment)
-    bench = Bench(panel, experiment, thresholds, features or features_for(panel), truth)
+    bench = Bench(panel, experiment, thresholds, features or all_features(panel), truth)
     groups = [(origin,) for origin in judged] if experiment.evaluation.is_refitted else [judged]
     for done, group in enumerate(groups):
         if on_progress is not None:
@@ -134,7 +134,12 @@ class Bench:
         self.experiment = experiment
         self.thresholds = thresholds
         self.features = FeatureSet(f for f in features if f.role is not Role.AUDIT)
-        self.model_features = choose_features(features, experiment.features)
+        self.model_features = allowed_features(features, experiment.features)
+        self.kinds = {"model": experiment.model.kind, **{kind: kind for kind in BASELINES}}
+        # What all kinds read, each once.
+        self.learnt_from = FeatureSet(
+            dict.fromkeys((*self.model_features, *choose_features(features, experiment)))
+        )
         self.truth = truth
         self.judged: list[JudgedOrigin] = []
         self.seen: list[SeenOrigin] = []
@@ -155,16 +160,15 @@ class Bench:
         labels = labels.rows(labels.is_at_risk)
         for day in dates:
             if day not in self._at_risk:
-                self._at_risk[day] = self._features(day, self.model_features, labels.at(day))
+                self._at_risk[day] = self._features(day, self.learnt_from, labels.at(day))
         config = self.experiment.model
         kept, weight = sample_rows(labels, split.fit_origins, config.most_rows, config.seed)
         matrix = _joined([self._at_risk[day] for day in sorted(dates)])
         matrix, labels = (
             (matrix, labels) if len(kept) == len(labels) else (matrix.rows(kept), labels.rows(kept))
         )
-        kinds = {"model": self.experiment.model.kind, **{kind: kind for kind in BASELINES}}
         trained: dict[str, TrainedModel] = {}
-        for kind in dict.fromkeys(kinds.values()):
+        for kind in dict.fromkeys(self.kinds.values()):
             model = self.experiment.model.model_copy(update={"kind": kind})
             trained[kind] = train_model(
                 matrix,
@@ -174,7 +178,7 @@ class Bench:
                 self.panel.provenance,
                 weight,
             )
-        return {policy: trained[kind] for policy, kind in kinds.items()}
+        return {policy: trained[kind] for policy, kind in self.kinds.items()}
 
     def judge(self, origin: date, split: OriginSplit, models: Mapping[str, TrainedModel]) -> None:
         """Plan every policy's visits on one date, and read the outcome from all that is known today."""

@@ -23,11 +23,11 @@ from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.gain import ScoreOrder, visits_at
 from relapse_risk.evaluation.origins import judged_origins, training_origins
 from relapse_risk.features.build import build_features
-from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.labels import Labels, make_labels
 from relapse_risk.modeling.training import FEWEST_EVENTS, choose_features, train_model
 from relapse_risk.panel.panel import Panel
+from relapse_risk.rules.hit_counts import all_features
 from relapse_risk.windows import OriginSplit, add_months, split_origins
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class _InnerBench:
         self.experiment = experiment.model_copy(
             update={"calibration": CalibrationConfig(method="none", window_months=0)}
         )
-        self.features = choose_features(features_for(panel), experiment.features)
+        self.features = choose_features(all_features(panel), experiment)
         self.folds: list[tuple[OriginSplit, FeatureMatrix, Labels, FeatureMatrix, Labels]] = []
         for split in splits:
             inner = split.test_origins[0]

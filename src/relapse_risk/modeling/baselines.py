@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from relapse_risk.modeling.encoding import ColumnEncoding, encode
 from relapse_risk.modeling.hazard import HazardClassifier
-from relapse_risk.modeling.intervals import Array, Mask, log_odds, person_intervals, risk_from_margins
+from relapse_risk.modeling.intervals import Array, Mask, person_intervals, risk_from_margins
 from relapse_risk.modeling.newton import fit_logistic_hazard
+from relapse_risk.modeling.ranked import RankedHazard
 
 LOGISTIC_FILE = "coefficients.json"
 INDICATOR_FILE = "indicator.json"
 _BLOCK_ROWS = 50_000
-_SMALLEST_SLOPE = 1e-3
 
 
 class LogisticHazard(BaseEstimator):  # type: ignore[misc]
@@ -193,28 +193,19 @@ class BestIndicator(BaseEstimator):  # type: ignore[misc]
         self.training_auc_ = float(max(auc[self.position_], 1.0 - auc[self.position_]))
         self.n_features_in_ = X.shape[1]
         self.fill_ = _median(X[:, self.position_])
-        values = _filled(X[:, self.position_]) * self.sign_
-        self.knots_, self.scores_ = _rank_scores(values)
-        used = (at_risk > 0.0).any(axis=1)
-        intercepts, slopes = fit_logistic_hazard(self._score(X)[used, None], at_risk[used], event[used], 1e-6)
-        self.intercepts_, self.slope_ = intercepts, max(float(slopes[0]), _SMALLEST_SLOPE)
+        self.ranked_ = RankedHazard.learn(self._order(X), at_risk, event)
         return self
 
-    def _score(self, X: Array) -> Array:  # noqa: N803
-        """Return the log-odds of the rank among training rows; strictly rising in the feature."""
+    def _order(self, X: Array) -> Array:  # noqa: N803
+        """Return the feature, what is missing filled, higher where more is at risk."""
         values = X[:, self.position_]
-        signed = np.where(np.isnan(values), self.fill_, values) * self.sign_
-        inside = np.interp(signed, self.knots_, self.scores_)
-        span = max(float(self.knots_[-1] - self.knots_[0]), 1e-12)
-        beyond = (signed - np.clip(signed, self.knots_[0], self.knots_[-1])) / span
-        # Squeezed, so that a value far out ranks first without a risk of one.
-        score: Array = inside + beyond / (1.0 + np.abs(beyond))
-        return score
+        order: Array = np.where(np.isnan(values), self.fill_, values) * self.sign_
+        return order
 
     def hazard_margins(self, X: Array) -> Array:  # noqa: N803
         """Return the log-odds of the hazard, shape ``(n, n_intervals)``; higher means more at risk."""
         check_is_fitted(self)
-        return self.slope_ * self._score(X)[:, None] + self.intercepts_
+        return self.ranked_.margins(self._order(X))
 
     def predict_risk(self, X: Array) -> Array:  # noqa: N803
         """Return the probability of the event by the end of each interval; rising from left to right."""
@@ -224,8 +215,8 @@ class BestIndicator(BaseEstimator):  # type: ignore[misc]
         """Return the share of the one feature, and the base in the last column."""
         check_is_fitted(self)
         found = np.zeros((len(X), len(self.intervals_months), self.n_features_in_ + 1))
-        found[:, :, self.position_] = (self.slope_ * self._score(X))[:, None]
-        found[:, :, -1] = self.intercepts_
+        found[:, :, self.position_] = self.ranked_.effect(self._order(X))[:, None]
+        found[:, :, -1] = self.ranked_.intercepts
         return found
 
     def feature_importances(self) -> Array:
@@ -242,10 +233,7 @@ class BestIndicator(BaseEstimator):  # type: ignore[misc]
             "sign": self.sign_,
             "training_auc": self.training_auc_,
             "fill": self.fill_,
-            "knots": self.knots_.tolist(),
-            "scores": self.scores_.tolist(),
-            "intercepts": self.intercepts_.tolist(),
-            "slope": self.slope_,
+            **self.ranked_.as_json(),
             "n_features": self.n_features_in_,
         }
         return {INDICATOR_FILE: _as_text(learnt)}
@@ -255,8 +243,7 @@ class BestIndicator(BaseEstimator):  # type: ignore[misc]
         learnt = json.loads(files[INDICATOR_FILE])
         self.position_, self.sign_ = int(learnt["position"]), int(learnt["sign"])
         self.training_auc_, self.fill_ = float(learnt["training_auc"]), float(learnt["fill"])
-        self.knots_, self.scores_ = np.asarray(learnt["knots"]), np.asarray(learnt["scores"])
-        self.intercepts_, self.slope_ = np.asarray(learnt["intercepts"]), float(learnt["slope"])
+        self.ranked_ = RankedHazard.from_json(learnt)
         self.n_features_in_ = int(learnt["n_features"])
         return self
 
@@ -346,14 +333,6 @@ def _rank_auc(values: Array, outcome: Mask) -> float:
     if not n_events or not n_free:
         return 0.5
     return float((rank[outcome].sum() - n_events * (n_events + 1) / 2.0) / (n_events * n_free))
-
-
-def _rank_scores(values: Array, n_knots: int = 101) -> tuple[Array, Array]:
-    """Return rising knots and the log-odds of the share of rows at or below each."""
-    knots = np.unique(np.quantile(values, np.linspace(0.0, 1.0, n_knots), method="inverted_cdf"))
-    ordered = np.sort(values)
-    below = np.searchsorted(ordered, knots, "left") + np.searchsorted(ordered, knots, "right")
-    return knots, log_odds((below / 2.0 + 0.5) / (len(values) + 1.0))
 
 
 def _as_text(learnt: Mapping[str, object]) -> str:

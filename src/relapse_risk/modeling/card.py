@@ -33,6 +33,10 @@ _KINDS: dict[str, Bilingual] = {
     "blend": Bilingual("风险率模型与逻辑回归的加权平均", "blend of boosted and logistic hazards"),
     "best_indicator": Bilingual("最佳单一指标", "best single indicator"),
     "scorecard": Bilingual("积分评分卡", "points scorecard"),
+    "rules": Bilingual(
+        "仅按规则排序（名次由规则和收入决定，学得的只是各名次的发生率）",
+        "rules only (rules and income give the place; learnt is only how often an event follows at each)",
+    ),
 }
 _LABEL_KINDS = {
     "first_event": Bilingual("窗口期内首次发生", "the first event within the window"),

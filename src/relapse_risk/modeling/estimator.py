@@ -9,6 +9,7 @@ from relapse_risk.config import ModelConfig
 from relapse_risk.modeling.baselines import BestIndicator, Blend, LogisticHazard
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import Array
+from relapse_risk.modeling.rules_hazard import RulesHazard
 from relapse_risk.modeling.scorecard import PointsScorecard
 
 
@@ -63,6 +64,8 @@ def make_estimator(
         One a feature.
     """
     intervals = config.intervals_months
+    if config.kind == "rules":
+        return RulesHazard(intervals)
     categorical = tuple(i for i, flag in enumerate(is_categorical) if flag)
     if config.kind == "best_indicator":
         return BestIndicator(intervals, categorical_features=categorical)

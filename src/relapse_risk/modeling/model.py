@@ -129,7 +129,7 @@ def match_features(names: tuple[str, ...], expected: tuple[str, ...], available:
             "model and features",
             f"{len(missing)} of the model's {len(names)} features are missing ({', '.join(missing[:5])})",
             "all features the model was trained on",
-            "Build features with the catalogue (and mapping) of the training, or train the model anew",
+            "Give all_features(panel) with catalogue and mapping of the training, or train the model anew",
             zh="模型所需的指标缺失，请用训练时的指标目录重新计算，或重新训练模型。",
         )
     found = available.select(names)

@@ -5,7 +5,7 @@
     models/NAME/VERSION/
         model.json        features with their fingerprints, calibration, experiment, metadata
         booster.txt       the trees, as LightGBM writes them
-        coefficients.json, indicator.json     what other kinds learnt
+        coefficients.json, indicator.json, scorecard.json, rules.json     what other kinds learnt
         reliability.csv, card.md
         checksums.json    sha256 of every other file
 """
@@ -141,7 +141,8 @@ def load_model(folder: Path, features: FeatureSet | None = None) -> TrainedModel
     folder : Path
         ``models/NAME/VERSION``.
     features : FeatureSet, optional
-        The features at hand (``features_for(panel)``); the catalogue and the project's own where not given.
+        The features at hand (``all_features(panel)``); the catalogue and the project's own where not given,
+        which is not enough for a model of the rules alone.
 
     Raises
     ------

@@ -23,12 +23,13 @@ from relapse_risk.modeling.facts import plain, training_facts
 from relapse_risk.modeling.hazard import HazardClassifier
 from relapse_risk.modeling.intervals import Array, person_intervals, risk_from_margins
 from relapse_risk.modeling.model import TrainedModel
+from relapse_risk.modeling.rules_hazard import READS, RulesHazard
 from relapse_risk.modeling.sampling import sample_rows
 from relapse_risk.modeling.venn_abers import VennAbers
 from relapse_risk.vocabulary import Role
 from relapse_risk.windows import OriginSplit, later_window
 
-__all__ = ["FEWEST_EVENTS", "TrainedModel", "choose_features", "train_model"]
+__all__ = ["FEWEST_EVENTS", "TrainedModel", "allowed_features", "choose_features", "train_model"]
 
 FEWEST_EVENTS = 20
 Positions = NDArray[np.int64]
@@ -76,8 +77,10 @@ def train_model(
     fit_rows = _rows_of(labels, split.fit_origins)
     calibration_rows = _rows_of(labels, split.calibration_origins)
     _check_events(labels, fit_rows, experiment)
-    candidates = choose_features(matrix.features, experiment.features)
-    features, dropped = _drop_empty(matrix, candidates, fit_rows)
+    candidates = choose_features(matrix.features, experiment)
+    features, dropped = (
+        (candidates, []) if _reads_by_name(experiment) else _drop_empty(matrix, candidates, fit_rows)
+    )
     sampled = np.ones(len(labels)) if sample_weight is None else sample_weight
     weight = sampled * labels.weight
     config, stopping_note = _stopped(matrix, labels, split, features, experiment, weight)
@@ -210,8 +213,21 @@ def _sampling_note(rows: Positions, weight: Array) -> dict[str, int] | None:
     return None if stands_for == len(rows) else {"rows": len(rows), "stand_for": stands_for}
 
 
-def choose_features(available: FeatureSet, config: FeatureConfig) -> FeatureSet:
-    """Return the features an experiment lets the model read: role ``model``, included, not excluded.
+def choose_features(available: FeatureSet, experiment: Experiment) -> FeatureSet:
+    """Return the features the experiment's model reads: those allowed, or what a model of the rules names.
+
+    Raises
+    ------
+    ContractError
+        RR312 for a name that is not among the features.
+    """
+    if _reads_by_name(experiment):
+        return available.select(READS)
+    return allowed_features(available, experiment.features)
+
+
+def allowed_features(available: FeatureSet, config: FeatureConfig) -> FeatureSet:
+    """Return the features a model may read: role ``model``, included, not excluded.
 
     Raises
     ------
@@ -221,6 +237,10 @@ def choose_features(available: FeatureSet, config: FeatureConfig) -> FeatureSet:
     chosen = available.select(config.include) if config.include else available
     excluded = set(available.select(config.exclude).names)
     return FeatureSet(f for f in chosen.with_role(Role.MODEL) if f.name not in excluded)
+
+
+def _reads_by_name(experiment: Experiment) -> bool:
+    return experiment.model.kind == RulesHazard.kind
 
 
 def _check_alignment(

@@ -45,14 +45,23 @@ def tier_of(matrix: FeatureMatrix, hits: RuleHits, rules: Sequence[Rule] = RULES
         rest, of which :func:`~relapse_risk.rules.priority.rank_for_visits` makes some 3 蓝. Lower is visited
         earlier. Other process (P) and data (Q) hits move nothing.
     """
-    grave = _codes(rules, _GRAVE_CATEGORIES) + tuple(rule.code for rule in rules if rule.is_urgent)
-    watches = _count(hits, _codes(rules, (RuleCategory.WATCH,)))
+    watches = _count(hits, watch_codes(rules))
     has_applied = matrix.column("self_applied") >= 1
     tiers = np.full(len(matrix), ROUTINE, dtype=np.int8)
     tiers[(watches == 1) | has_applied] = YELLOW
     tiers[watches >= 2] = ORANGE
-    tiers[_count(hits, grave) > 0] = RED
+    tiers[_count(hits, grave_codes(rules)) > 0] = RED
     return tiers
+
+
+def grave_codes(rules: Sequence[Rule] = RULES) -> tuple[str, ...]:
+    """Return the codes of the rules that put a row in 红: candidates, guarantees and urgent ones."""
+    return _codes(rules, _GRAVE_CATEGORIES) + tuple(rule.code for rule in rules if rule.is_urgent)
+
+
+def watch_codes(rules: Sequence[Rule] = RULES) -> tuple[str, ...]:
+    """Return the codes of the watch rules (W)."""
+    return _codes(rules, (RuleCategory.WATCH,))
 
 
 def has_moving_hit(hits: RuleHits, rules: Sequence[Rule] = RULES) -> NDArray[np.bool_]:
@@ -88,10 +97,9 @@ def severity(matrix: FeatureMatrix, hits: RuleHits, rules: Sequence[Rule] = RULE
     the line by which reference income falls short, between 0 and 1. A proposed default; it orders rows within
     a tier and moves none between tiers.
     """
-    grave = _codes(rules, _GRAVE_CATEGORIES) + tuple(rule.code for rule in rules if rule.is_urgent)
     gap = np.clip(1.0 - np.nan_to_num(matrix.column("ref_income_to_line"), nan=1.0), 0.0, 1.0)
-    watches = _count(hits, _codes(rules, (RuleCategory.WATCH,)))
-    weighted: Array = _GRAVE_WEIGHT * _count(hits, grave) + _WATCH_WEIGHT * watches + _GAP_WEIGHT * gap
+    grave, watches = _count(hits, grave_codes(rules)), _count(hits, watch_codes(rules))
+    weighted: Array = _GRAVE_WEIGHT * grave + _WATCH_WEIGHT * watches + _GAP_WEIGHT * gap
     return weighted
 
 
