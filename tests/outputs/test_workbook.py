@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 
 import openpyxl
+import polars as pl
 import pytest
+from openpyxl.utils.escape import unescape
 from openpyxl.worksheet.worksheet import Worksheet
 
 from relapse_risk.outputs.columns import LIST_COLUMNS
@@ -112,3 +114,12 @@ def test_the_printed_form_is_one_page_wide_and_says_what_a_visitor_needs(book, c
         assert any(row[name] in str(cell) for cell in shown if row[name])
     longest = max(len(str(cell)) for cell in shown)
     assert paper.row_dimensions[2].height > 13 * longest / 30
+
+
+def test_texts_that_xml_reserves_or_cannot_hold_come_back_as_they_were(county) -> None:
+    told = [" <b>&\"'> ", "一\n二\r三", "\x07 \ufffe", "_x0041_", "长" * 40_000]
+    listed = county.listed.head(len(told)).with_columns(reason_1=pl.Series(told))
+    pages = ListPages(listed, county.waiting.clear(), [], "示范县", county.route)
+    sheet = openpyxl.load_workbook(io.BytesIO(workbook_bytes(pages, "zh")))["走访清单"]
+    shown = [row[NAMES.index("reason_1")] for row in sheet.iter_rows(min_row=2, values_only=True)]
+    assert [unescape(str(text)) for text in shown] == [*told[:4], "长" * 32_767]

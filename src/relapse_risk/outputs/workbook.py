@@ -11,12 +11,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from relapse_risk.outputs.columns import LIST_COLUMNS, ListColumn
+from relapse_risk.outputs.sheet_rows import SheetRows, with_rows
 from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language, Tier
 
@@ -79,6 +80,7 @@ _ROUTE: tuple[tuple[Bilingual, str, float], ...] = (
     (Bilingual("责任人", "responsible"), "responsible", 12),
 )
 _LINE_POINTS = 13.5
+_HEADER_POINTS = 2 * _LINE_POINTS + 4
 _MOST_POINTS = 400.0  # a row of a worksheet can't be higher than 409
 _DEFAULT_WIDTH = 18
 _YES_NO = ("是", "否")
@@ -130,13 +132,15 @@ def workbook_bytes(pages: ListPages, language: Language) -> bytes:
     with xlsxwriter.Workbook(buffer, options) as book:
         book.set_properties({"created": _CREATED})
         formats = _formats(book)
-        _write_list(book, LISTED_SHEET, pages.listed, pages, formats, language)
-        _write_paper(book, pages.listed, formats, pages.title, language)
-        _write_route(book, pages, formats, language)
+        sheets: list[SheetRows | None] = [
+            _list_sheet(book, LISTED_SHEET, pages.listed, pages, formats, language),
+            _paper_sheet(book, pages.listed, formats, pages.title, language),
+            _route_sheet(book, pages, formats, language),
+        ]
         if pages.waiting.height:
-            _write_list(book, WAITING_SHEET, pages.waiting, pages, formats, language)
+            sheets.append(_list_sheet(book, WAITING_SHEET, pages.waiting, pages, formats, language))
         _write_note(book.add_worksheet(NOTE_SHEET.text(language)), pages.note, formats)
-    return buffer.getvalue()
+    return with_rows(buffer.getvalue(), sheets)
 
 
 def coded_values(column: ListColumn) -> tuple[str, ...]:
@@ -171,113 +175,113 @@ def _formats(book: Workbook) -> Mapping[str, Format]:
     return {name: book.add_format(options) for name, options in kinds.items()}
 
 
-def _write_list(
+def _list_sheet(
     book: Workbook,
     name: Bilingual,
     frame: pl.DataFrame,
     pages: ListPages,
     formats: Mapping[str, Format],
     language: Language,
-) -> None:
-    """Write header and cells, freeze, filter, and offer values to choose from."""
+) -> SheetRows:
+    """Write the header, freeze, filter, offer values to choose from, and return the rows."""
     sheet = book.add_worksheet(name.text(language))
     names = [column.name for column in pages.columns]
     last, repeated = len(names) - 1, names.index(_REPEATED)
     widths = [_WIDTHS.get(column, _DEFAULT_WIDTH) for column in names]
-    _set_rows(sheet, frame, names, widths)
     for place, column in enumerate(pages.columns):
         is_staff = column.filled_by == "staff"
         header = column.header(language)
         sheet.write_string(0, place, header, formats["staff_head" if is_staff else "head"])
         sheet.set_column(place, place, widths[place])
-        for row, value in enumerate(frame[column.name].to_list(), start=1):
-            _write_cell(sheet, row, place, value, _format_of(column, value, formats))
         if values := coded_values(column):
             rule = {"validate": "list", "source": list(values), "ignore_blank": True, "error_type": "stop"}
             sheet.data_validation(1, place, max(frame.height, 1), place, rule)
+    for row, style in enumerate(formats.values(), start=1):  # a style that no cell has gets no number
+        sheet.write_blank(row, 0, None, style)
+    sheet.set_row(0, _HEADER_POINTS)
     sheet.freeze_panes(1, repeated + 1)
     sheet.autofilter(0, 0, max(frame.height, 1), last)
     _set_up_pages(sheet, 3, pages.title, language)
     sheet.repeat_columns(0, repeated)
+    cells = frame.select(names)
+    lines = [
+        _lines(name, width)
+        for name, width in zip(names, widths, strict=True)
+        if cells[name].dtype == pl.String
+    ]
+    return SheetRows(cells, [_style_of(column, formats) for column in pages.columns], _heights(cells, lines))
 
 
-def _write_paper(
+def _paper_sheet(
     book: Workbook, frame: pl.DataFrame, formats: Mapping[str, Format], title: str, language: Language
-) -> None:
-    """Write what a visitor carries along, one A4 page wide."""
+) -> SheetRows:
+    """Write the header of what a visitor carries along, one A4 page wide, and return its rows."""
     sheet = book.add_worksheet(PAPER_SHEET.text(language))
-    joined = frame.select(
-        pl.concat_str(
-            pl.col([name for name in names if name in frame.columns]).cast(pl.String),
-            separator="\n",
-            ignore_nulls=True,
-        ).alias(names[0])
-        for _, names, _ in _PAPER
-    )
-    _set_rows(sheet, joined, joined.columns, [width for _, _, width in _PAPER])
-    for place, (header, names, width) in enumerate(_PAPER):
+    texts = frame.with_columns(pl.col("rank", "days_left").cast(pl.String))
+    joined, lines = [], []
+    for place, (header, of_column, width) in enumerate(_PAPER):
         sheet.write_string(0, place, header.text(language), formats["head"])
         sheet.set_column(place, place, width)
-        for row, value in enumerate(joined[names[0]].to_list(), start=1):
-            style = formats[str(value)] if names == ("tier",) else formats["paper"]
-            _write_cell(sheet, row, place, value or None, style)
+        names = [name for name in of_column if name in frame.columns]
+        cell = pl.concat_str(names, separator="\n", ignore_nulls=True)
+        joined.append(cell.replace("", None).alias(names[0]))
+        lines.append(pl.sum_horizontal(_lines(name, width) for name in names))
+    sheet.set_row(0, _HEADER_POINTS)
     sheet.freeze_panes(1, 0)
     _set_up_pages(sheet, 1, title, language)
+    cells = texts.select(joined)
+    styles = [_tiers(formats) if name == "tier" else formats["paper"] for name in cells.columns]
+    return SheetRows(cells, styles, _heights(texts, lines))
 
 
-def _write_route(book: Workbook, pages: ListPages, formats: Mapping[str, Format], language: Language) -> None:
-    """Write in which order each team drives, village by village."""
+def _route_sheet(
+    book: Workbook, pages: ListPages, formats: Mapping[str, Format], language: Language
+) -> SheetRows:
+    """Write the header of the order in which each team drives, village by village, and return its rows."""
     sheet = book.add_worksheet(ROUTE_SHEET.text(language))
-    joined = pages.route.join(pages.listed, on="rank", maintain_order="left")
-    for place, (header, name, width) in enumerate(_ROUTE):
+    for place, (header, _, width) in enumerate(_ROUTE):
         sheet.write_string(0, place, header.text(language), formats["head"])
         sheet.set_column(place, place, width)
-        for row, value in enumerate(joined[name].to_list(), start=1):
-            kind = str(value) if name == "tier" else "text" if isinstance(value, str) else "number"
-            _write_cell(sheet, row, place, value, formats[kind])
+    cells = pages.route.join(pages.listed, on="rank", maintain_order="left").select(
+        name for _, name, _ in _ROUTE
+    )
     sheet.freeze_panes(1, 0)
-    sheet.autofilter(0, 0, max(joined.height, 1), len(_ROUTE) - 1)
+    sheet.autofilter(0, 0, max(cells.height, 1), len(_ROUTE) - 1)
     _set_up_pages(sheet, 1, pages.title, language)
+    return SheetRows(
+        cells,
+        [
+            _tiers(formats) if name == "tier" else formats["text" if dtype == pl.String else "number"]
+            for name, dtype in cells.schema.items()
+        ],
+    )
 
 
-def _set_rows(sheet: Worksheet, frame: pl.DataFrame, names: Sequence[str], widths: Sequence[float]) -> None:
-    """Make rows as high as their longest cell needs: not every program does so by itself."""
-    sheet.set_row(0, 2 * _LINE_POINTS + 4)
-    texts = [
-        (name, width) for name, width in zip(names, widths, strict=True) if frame.schema[name] == pl.String
-    ]
-    # A Chinese character is as wide as two digits, which widths are counted in.
-    lines = [
-        pl.col(name)
-        .str.split("\n")
-        .list.eval(((pl.element().str.len_chars() + pl.element().str.len_bytes()) / 2 / width).ceil())
-        .list.sum()
-        for name, width in texts
-    ]
-    heights = frame.select(pl.max_horizontal(pl.lit(1.0), *lines) * _LINE_POINTS + 3).to_series().to_list()
-    for row, height in enumerate(heights, start=1):
-        sheet.set_row(row, min(height, _MOST_POINTS))
+def _lines(name: str, width: float) -> pl.Expr:
+    """Return how many lines a text needs; a Chinese character is as wide as two digits, the unit of width."""
+    text = pl.col(name)
+    digits = (text.str.len_chars() + text.str.len_bytes()) / 2
+    return (digits / width).ceil() + text.str.count_matches("\n", literal=True)
 
 
-def _format_of(column: ListColumn, value: object, formats: Mapping[str, Format]) -> Format:
+def _heights(frame: pl.DataFrame, lines: Sequence[pl.Expr]) -> pl.Series:
+    """Return rows as high as their longest cell needs: not every program makes them so by itself."""
+    points = pl.max_horizontal(1, *lines) * _LINE_POINTS + 3
+    return frame.select(points.clip(upper_bound=_MOST_POINTS).alias("points")).to_series()
+
+
+def _style_of(column: ListColumn, formats: Mapping[str, Format]) -> Format | Mapping[str, Format]:
     if column.filled_by == "staff":
         return formats["staff_date" if column.name == "visited_on" else "staff"]
     if column.name == "tier":
-        return formats[str(value)]
+        return _tiers(formats)
     if column.dtype == pl.Date:
         return formats["date"]
     return formats["text" if column.dtype == pl.String else "number"]
 
 
-def _write_cell(sheet: Worksheet, row: int, place: int, value: object, style: Format) -> None:
-    if value is None:
-        sheet.write_blank(row, place, None, style)
-    elif isinstance(value, date):
-        sheet.write_datetime(row, place, datetime(value.year, value.month, value.day), style)  # noqa: DTZ001
-    elif isinstance(value, int | float):
-        sheet.write_number(row, place, value, style)
-    else:
-        sheet.write_string(row, place, str(value), style)
+def _tiers(formats: Mapping[str, Format]) -> Mapping[str, Format]:
+    return {tier.value: formats[tier.value] for tier in _TIER_COLOURS}
 
 
 def _set_up_pages(sheet: Worksheet, pages_wide: int, title: str, language: Language) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -104,13 +105,14 @@ def write_visit_list(
         RR601 where the disk or a permission does not allow it.
     """
     language = visit_list.settings.language
-    note = _note_lines(visit_list)
+    note = _note_lines(visit_list, visit_list.counties)
     files: list[tuple[str, bytes]] = []
     for edition in _editions(visit_list):
         files.append((edition.listed_file("csv"), csv_bytes(with_headers(edition.listed, language))))
         if edition.waiting.height:
             files.append((edition.waiting_file, csv_bytes(with_headers(edition.waiting, language))))
-        book = workbook_bytes(_pages(edition, note, contacts), language)
+        own_note = _note_lines(visit_list, [edition.county])
+        book = workbook_bytes(_pages(edition, own_note, contacts), language)
         files.append((edition.listed_file("xlsx"), locked(book, password) if password else book))
         if edition.is_of_county and edition.county.details is not None:
             files.append((edition.listed_file("html"), _page(visit_list, edition.county, outlook)))
@@ -207,13 +209,13 @@ def _file_name(place: str) -> str:
     return _UNSAFE_IN_NAMES.sub("_", place)
 
 
-def _note_lines(visit_list: VisitList) -> list[str]:
-    """Return the note that stands beside the lists: what they are and what the score is not."""
+def _note_lines(visit_list: VisitList, counties: Sequence[CountyList]) -> list[str]:
+    """Return the note that stands beside the lists of some counties: what they are, what the score is not."""
     language = visit_list.settings.language
     lines = [line.text(language) for line in _NOTE_LINES]
     lines[0] = lines[0].replace("{as_of}", str(visit_list.as_of_date))
     lines[0] = lines[0].replace("{expires}", str(visit_list.expires_on))
-    for county in visit_list.counties:
+    for county in counties:
         lines += county.summary_lines(language)
     told = Bilingual("以下参数尚未核实：", "These parameters are not verified: ")
     unverified = [f"{row['param']}={row['value']:g}" for row in visit_list.unverified]
