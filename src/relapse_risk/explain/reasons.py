@@ -6,7 +6,7 @@ states what the record says, never a cause. What protects a household is no reas
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -133,6 +133,7 @@ def make_reasons(
     rows: NDArray[np.int64] | None = None,
     bases: Sequence[tuple[Basis, ...]] | None = None,
     chosen: ChosenReasons | None = None,
+    phrases: Sequence[Mapping[str, str]] | None = None,
 ) -> Reasons:
     """Return reasons, things to verify, suggested measures, key groups and data gaps for chosen rows.
 
@@ -155,6 +156,9 @@ def make_reasons(
         Why each row is on the list; worked out from hits and self-applications where not given.
     chosen : ChosenReasons, optional
         Of the same rows; worked out where not given.
+    phrases : sequence of mapping, optional
+        As :func:`~relapse_risk.rules.phrases.hit_phrases` gives them for the same rows and language; worked
+        out where not given.
 
     Returns
     -------
@@ -174,7 +178,7 @@ def make_reasons(
     told = chosen or choose_reasons(matrix, attributions, hits, rules, k, positions)
     has_model = attributions is not None
     why = default_bases(matrix, hits, rules, positions, has_model) if bases is None else bases
-    phrases = hit_phrases(matrix, hits, positions, language, rules)
+    by_rules = hit_phrases(matrix, hits, positions, language, rules) if phrases is None else phrases
     facts = (
         say_facts(told, matrix, positions, language)
         if has_model
@@ -186,7 +190,7 @@ def make_reasons(
         for basis, told in zip(why, facts, strict=True)
     ]
     gaps = _name_gaps(told, matrix, language)
-    sentences, to_verify = _assemble(why, phrases, said, [gap for gap, _ in gaps], rules, language, k)
+    sentences, to_verify = _assemble(why, by_rules, said, [gap for gap, _ in gaps], rules, language, k)
     frame = (
         matrix.index[positions]
         .select("household_id", "as_of_date")
@@ -263,17 +267,16 @@ def say_facts(
     told: ChosenReasons, matrix: FeatureMatrix, rows: NDArray[np.int64], language: Language
 ) -> list[list[Fact]]:
     """Return each row's facts that raise its risk, strongest first, as sentences with what to verify."""
-    said: list[list[Fact]] = [[] for _ in rows]
-    for of_slot in told.facts.T:
-        for number in np.unique(of_slot[of_slot != NO_FACT]):
-            feature = told.spoken[number]
-            places = np.flatnonzero(of_slot == number)
-            if feature.reason is None:
-                continue
-            texts = render_rows(feature.reason, matrix, rows[places], language, feature.name)
-            for place, text in zip(places, texts, strict=True):
-                said[place].append((text, feature.to_verify))
-    return said
+    said: list[list[Fact | None]] = [[None] * told.facts.shape[1] for _ in rows]
+    for number in np.unique(told.facts[told.facts != NO_FACT]):
+        feature = told.spoken[number]
+        places, slots = np.nonzero(told.facts == number)
+        if feature.reason is None:
+            continue
+        texts = render_rows(feature.reason, matrix, rows[places], language, feature.name)
+        for place, slot, text in zip(places.tolist(), slots.tolist(), texts, strict=True):
+            said[place][slot] = (text, feature.to_verify)
+    return [[fact for fact in facts if fact] for facts in said]
 
 
 def say_protections(
@@ -354,12 +357,19 @@ class RuleOrder:
         self._rules = sorted(rules, key=_weight)
         self._moving = frozenset(moving_codes(rules))
         self._about = {rule.code: set(worded_features(rule)) for rule in rules}
+        self._known: dict[tuple[str, ...], tuple[list[Rule], list[Rule]]] = {}
 
-    def of(self, codes: Container[str]) -> tuple[list[Rule], list[Rule]]:
+    def of(self, codes: Iterable[str]) -> tuple[list[Rule], list[Rule]]:
         """Return the rules hit that give a row its tier, and the others, each the weightiest first.
 
         A rule about a figure that a weightier one quotes comes after those with something new to say.
         """
+        hit_codes = tuple(codes)
+        if hit_codes not in self._known:
+            self._known[hit_codes] = self._order(hit_codes)
+        return self._known[hit_codes]
+
+    def _order(self, codes: tuple[str, ...]) -> tuple[list[Rule], list[Rule]]:
         hit = [rule for rule in self._rules if rule.code in codes]
         new: list[Rule] = []
         repeated: list[Rule] = []

@@ -181,6 +181,8 @@ class FeatureMatrix:
         positions = np.flatnonzero(keep) if keep.dtype == np.bool_ else keep
         part = replace(self, index=self.index[positions], values=self.values[positions])
         part.__dict__["_parameters"] = self._parameters
+        if len(positions) and self._is_one_place:
+            part.__dict__["_is_one_place"] = True
         return part
 
     def at(self, as_of_date: date) -> FeatureMatrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -109,11 +110,13 @@ class TrainedModel:
         return matrix.values[:, [matrix.features.position(name) for name in self.features.names]]
 
 
+@lru_cache(maxsize=16)
 def fingerprints(features: FeatureSet) -> tuple[str, ...]:
     """Return one hash a feature, over its name, formula, unit, direction and kind."""
     return tuple(FeatureSet([feature]).fingerprint for feature in features)
 
 
+@lru_cache(maxsize=16)
 def match_features(names: tuple[str, ...], expected: tuple[str, ...], available: FeatureSet) -> FeatureSet:
     """Return the features a model needs, out of those at hand.
 

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.explain.attribute import Attributions, strongest
+from relapse_risk.features.spec import Feature
 from relapse_risk.outputs.rows import County
-from relapse_risk.rules.phrases import NOT_KNOWN, hit_phrases
-from relapse_risk.rules.spec import Rule
-from relapse_risk.vocabulary import Bilingual
+from relapse_risk.rules.phrases import NOT_KNOWN
+from relapse_risk.vocabulary import Bilingual, Language
 
 STRONGEST = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What one feature adds to a row's log-odds of relapse; positive raises the risk."""
 
-    name: Bilingual
-    value: Bilingual
+    feature: Feature
+    value: float | None
     amount: float
+
+    def say_value(self, language: Language) -> str:
+        """Return the value as people say it."""
+        if self.value is None:
+            return NOT_KNOWN.text(language)
+        return self.feature.unit.say(self.value, language)
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,8 @@ class RowDetails:
 def detail_rows(
     county: County,
     rows: NDArray[np.int64],
-    zh: pl.DataFrame,
-    en: pl.DataFrame,
-    rules: Sequence[Rule],
+    laid: Mapping[Language, pl.DataFrame],
+    phrases: Mapping[Language, Sequence[Mapping[str, str]]],
     attributions: Attributions | None,
 ) -> RowDetails:
     """Return the details of chosen rows.
@@ -62,19 +67,18 @@ def detail_rows(
     county : County
     rows : ndarray of int64, shape (n,)
         Positions in the county's matrix.
-    zh, en : polars.DataFrame
+    laid : mapping of Language to polars.DataFrame
         The rows laid out in each language.
-    rules : sequence of Rule
+    phrases : mapping of Language to sequence of mapping
+        What the rules hit say of ``rows``.
     attributions : Attributions or None
         Of ``rows``, in their order.
     """
-    in_chinese = hit_phrases(county.matrix, county.hits, rows, "zh", rules)
-    in_english = hit_phrases(county.matrix, county.hits, rows, "en", rules)
     said = tuple(
-        {code: Bilingual(text, translated[code]) for code, text in phrases.items()}
-        for phrases, translated in zip(in_chinese, in_english, strict=True)
+        {code: Bilingual(text, translated[code]) for code, text in said.items()}
+        for said, translated in zip(phrases["zh"], phrases["en"], strict=True)
     )
-    return RowDetails(zh, en, said, _contributions(county, rows, attributions))
+    return RowDetails(laid["zh"], laid["en"], said, _contributions(county, rows, attributions))
 
 
 def _contributions(
@@ -83,19 +87,10 @@ def _contributions(
     if attributions is None:
         return ((),) * len(rows)
     frame = strongest(attributions, county.matrix.rows(rows), STRONGEST)
-    slots = range(1, min(STRONGEST, len(attributions.features)) + 1)
+    features = attributions.features
+    slots = range(1, min(STRONGEST, len(features)) + 1)
     columns = [frame.select(f"feature_{i}", f"value_{i}", f"contribution_{i}").rows() for i in slots]
     return tuple(
-        tuple(_contribution(attributions, *cell) for cell in row if cell[2])
+        tuple(Contribution(features[name], value, amount) for name, value, amount in row if amount)
         for row in zip(*columns, strict=True)
     )
-
-
-def _contribution(
-    attributions: Attributions, feature_name: str, value: float | None, amount: float
-) -> Contribution:
-    feature = attributions.features[feature_name]
-    if value is None:
-        return Contribution(Bilingual(feature.zh, feature.en), NOT_KNOWN, amount)
-    said = Bilingual(feature.unit.say(value, "zh"), feature.unit.say(value, "en"))
-    return Contribution(Bilingual(feature.zh, feature.en), said, amount)

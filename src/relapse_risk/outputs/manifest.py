@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -15,6 +16,7 @@ import polars as pl
 
 from relapse_risk.features.expression import parameters_in
 from relapse_risk.features.matrix import FeatureMatrix
+from relapse_risk.features.spec import FeatureSet
 from relapse_risk.rules.spec import Rule
 from relapse_risk.vocabulary import SCORE_DISCLAIMER
 
@@ -112,7 +114,12 @@ def disclaimer() -> dict[str, str]:
 
 def _used_parameters(matrix: FeatureMatrix, rules: Sequence[Rule]) -> list[str]:
     used = {name for rule in rules for name in rule.all_parameters}
-    return sorted(used | {name for one in matrix.features for name in parameters_in(one.formula)})
+    return sorted(used | _parameters_of(matrix.features))
+
+
+@lru_cache(maxsize=16)
+def _parameters_of(features: FeatureSet) -> frozenset[str]:
+    return frozenset(name for feature in features for name in parameters_in(feature.formula))
 
 
 def _in_force(matrix: FeatureMatrix) -> pl.DataFrame:

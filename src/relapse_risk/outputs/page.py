@@ -119,7 +119,7 @@ def _rows(county: CountyList) -> list[dict[str, object]]:
             "en": list(plain["en"][place]),
             "said": [[code, text.zh, text.en] for code, text in details.said[place].items()],
             "forces": [
-                [c.name.zh, c.name.en, c.value.zh, c.value.en, round(c.amount, 4)]
+                [c.feature.zh, c.feature.en, c.say_value("zh"), c.say_value("en"), round(c.amount, 4)]
                 for c in details.contributions[place]
             ],
         }

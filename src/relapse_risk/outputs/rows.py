@@ -73,6 +73,7 @@ def lay_out(
     rules: Sequence[Rule],
     attributions: Attributions | None,
     chosen: ChosenReasons,
+    phrases: Sequence[Mapping[str, str]],
     language: Language,
 ) -> pl.DataFrame:
     """Return ``LIST_COLUMNS`` for chosen rows, in their order, staff columns blank.
@@ -92,11 +93,22 @@ def lay_out(
         Of ``rows``, in their order; None without a model.
     chosen : ChosenReasons
         Of ``rows``.
+    phrases : sequence of mapping
+        What the rules hit say of ``rows``, in the language.
     language : {"zh", "en"}
     """
     matrix = county.matrix
     reasons = make_reasons(
-        matrix, attributions, county.hits, rules, language, REASONS, rows=rows, bases=bases, chosen=chosen
+        matrix,
+        attributions,
+        county.hits,
+        rules,
+        language,
+        REASONS,
+        rows=rows,
+        bases=bases,
+        chosen=chosen,
+        phrases=phrases,
     ).frame
     index = matrix.index[rows]
     cells: dict[str, Any] = {

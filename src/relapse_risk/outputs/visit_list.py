@@ -35,6 +35,7 @@ from relapse_risk.outputs.standing import comes_back, dated_rows, hits_since, on
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import summarise
 from relapse_risk.rules.catalog import RULES
+from relapse_risk.rules.phrases import hit_phrases
 from relapse_risk.rules.priority import TIERS, YELLOW, plan_visits
 from relapse_risk.rules.spec import Rule
 from relapse_risk.rules.tiers import has_moving_hit
@@ -363,17 +364,21 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
             rules=plan.rules,
             attributions=attributions,
             chosen=chosen,
+            phrases=phrases[language],
             language=language,
         )
 
     unit = of_unit.name_of(shown)
     n_listed, language = len(selection.order), plan.settings.language
     languages: tuple[Language, ...] = ("zh", "en") if plan.settings.has_page else (language,)
+    phrases = {
+        spoken: hit_phrases(county.matrix, county.hits, shown, spoken, plan.rules) for spoken in languages
+    }
     laid = {spoken: lay(spoken) for spoken in languages}
     rows = laid[language]
     details = None
     if plan.settings.has_page:
-        details = detail_rows(county, shown, laid["zh"], laid["en"], plan.rules, attributions)
+        details = detail_rows(county, shown, laid, phrases, attributions)
     return CountyList(
         county_code=county.code,
         county_name=county.name,
