@@ -225,15 +225,17 @@ class Evaluator:
 
     def __call__(self, expression: Expression) -> Array:
         """Return the values of ``expression``, shape ``(n_rows,)``, NaN where not known."""
-        if expression not in self._known:
+        values = self._known.get(expression)  # a look-up hashes the whole expression
+        if values is None:
             with np.errstate(invalid="ignore", over="ignore"):
                 operands = [self(part) for part in operands_of(expression)]
-                self._known[expression] = (
+                values = (
                     operate(expression, operands, self._n_rows)
                     if is_operation(expression)
                     else self._leaf(expression)
                 )
-        return self._known[expression]
+            self._known[expression] = values
+        return values
 
 
 def is_operation(node: Expression) -> bool:

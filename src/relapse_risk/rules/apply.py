@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
-from relapse_risk.features.coverage import KNOWN, NOT_REPORTED, missing_codes, reads_in
+from relapse_risk.features.coverage import KNOWN, NOT_REPORTED, Codes, missing_codes, reads_in
 from relapse_risk.features.expression import Array, Expression
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.panel.tables import TABLE_BY_NAME
@@ -101,10 +102,12 @@ def missing_fields(
     """
     positions = np.arange(len(matrix)) if rows is None else rows
     gaps: list[dict[str, tuple[str, ...]]] = [{} for _ in positions]
+    block = matrix.rows(positions)
+    codes_of = cache(partial(_codes_of, block))
     for rule in sorted(rules, key=lambda rule: bool(rule.reads_rules)):
         places = np.flatnonzero(hits.state(rule.code)[positions] == CANNOT_JUDGE)
         if len(places):
-            for place, names in zip(places, _missing_names(matrix, rule, positions[places]), strict=True):
+            for place, names in zip(places, _missing_names(rule, places, codes_of), strict=True):
                 others = (name for code in rule.reads_rules for name in gaps[place].get(code, ()))
                 gaps[place][rule.code] = tuple(dict.fromkeys((*names, *others)))
     return gaps
@@ -189,20 +192,24 @@ def _blocks(matrix: FeatureMatrix) -> Iterator[tuple[slice, FeatureMatrix]]:
         yield slice(start, stop), matrix.rows(np.arange(start, stop))
 
 
-def _missing_names(matrix: FeatureMatrix, rule: Rule, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
+def _missing_names(
+    rule: Rule, rows: NDArray[np.int64], codes_of: Callable[[str], Codes]
+) -> list[tuple[str, ...]]:
     """Return what is missing for a rule; what does not apply or is not due only where nothing else is."""
-    block = matrix.rows(rows)
     names = [*rule.reads, *rule.params]
-    codes = [
-        np.where(np.isnan(block.parameter(name)), NOT_REPORTED, KNOWN)
-        if is_parameter(name)
-        else missing_codes(block, name)
-        for name in names
-    ]
+    codes = [codes_of(name)[rows] for name in names]
     missing = np.column_stack(codes) if codes else np.zeros((len(rows), 0), dtype=np.uint8)
     reported = missing >= NOT_REPORTED
     chosen = np.where(reported.any(axis=1, keepdims=True), reported, missing != KNOWN)
     return [tuple(name for name, is_named in zip(names, row, strict=True) if is_named) for row in chosen]
+
+
+def _codes_of(matrix: FeatureMatrix, name: str) -> Codes:
+    """Return why each cell of a feature or parameter is missing."""
+    if not is_parameter(name):
+        return missing_codes(matrix, name)
+    codes: Codes = np.where(np.isnan(matrix.parameter(name)), NOT_REPORTED, KNOWN).astype(np.uint8)
+    return codes
 
 
 def _label(matrix: FeatureMatrix, name: str, language: Language) -> str:

@@ -107,8 +107,9 @@ def suggest_measures(
     table = measures_table()
     pointing = [rule for rule in rules if rule.risk_type is not None]
     states = hits.states[rows][:, [hits.codes.index(rule.code) for rule in pointing]] == HIT
-    suggestions: list[str] = []
-    for labour, state in zip(labour_classes(matrix, rows), states, strict=True):
+    suggested: dict[tuple[LabourClass | None, bytes], str] = {}
+
+    def suggest(labour: LabourClass | None, state: NDArray[np.bool_]) -> str:
         risks = [rule.risk_type for rule, is_hit in zip(pointing, state, strict=True) if is_hit]
         # "Other" says little where another hit names the risk.
         named = [risk for risk in risks if risk != "其他"] or risks or [ANY_RISK]
@@ -117,5 +118,12 @@ def suggest_measures(
             for risk in named
             for measure in (table[str(risk), labour.value] if labour is not None else ())
         )
-        suggestions.append(_SEPARATOR[language].join(m.text(language) for m in list(measures)[:limit]))
+        return _SEPARATOR[language].join(m.text(language) for m in list(measures)[:limit])
+
+    suggestions: list[str] = []
+    for labour, state in zip(labour_classes(matrix, rows), states, strict=True):
+        alike = (labour, state.tobytes())
+        if alike not in suggested:
+            suggested[alike] = suggest(labour, state)
+        suggestions.append(suggested[alike])
     return suggestions
