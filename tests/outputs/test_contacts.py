@@ -149,7 +149,7 @@ def test_an_earlier_workbook_with_contacts_is_kept_aside_and_stays_closed(
     with pytest.raises(ConfigurationError, match="RR481"):
         write_visit_list(made, tmp_path / "list")
     write_visit_list(made, tmp_path / "list", is_forced=True)
-    aside = (tmp_path / "list" / BOOK).with_suffix(".old1.xlsx")
+    aside = tmp_path / "list.old1" / BOOK
     assert aside.read_bytes() == before
     assert stat.S_IMODE(aside.stat().st_mode) == 0o600
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -82,7 +85,8 @@ def test_a_new_folder_is_as_open_as_any_other(tmp_path: Path):
 
 
 def test_private_files_are_their_owners_alone(tmp_path: Path):
-    for folder in (tmp_path / "new", tmp_path):
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "there"):
         publish([("a.csv", b"1"), ("b.xlsx", b"2")], folder, private=["b.xlsx"])
         assert [(folder / name).stat().st_mode & 0o077 for name in ("a.csv", "b.xlsx")] != [0, 0]
         assert (folder / "b.xlsx").stat().st_mode & 0o777 == 0o600
@@ -103,34 +107,108 @@ def test_other_contents_are_never_overwritten_without_force(tmp_path: Path):
     assert (tmp_path / "a.csv").read_bytes() == b"1"
 
 
-def test_force_keeps_the_earlier_edition_aside(tmp_path: Path):
+def test_force_keeps_the_earlier_edition_aside_whole(tmp_path: Path):
+    folder = tmp_path / "list"
     for content in (b"1", b"2", b"3"):
-        publish([("a.csv", content)], tmp_path, is_forced=True, replaces=["gone.csv"])
-        (tmp_path / "gone.csv").write_bytes(content)
-    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        publish([("a.csv", content), ("m.json", content)], folder, is_forced=True)
+        (folder / "filled in.csv").write_bytes(content)
+    kept = {
+        str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()
+    }
+    names = {"list": b"3", "list.old1": b"1", "list.old2": b"2"}
     assert kept == {
-        "a.csv": b"3",
-        "a.old1.csv": b"1",
-        "a.old2.csv": b"2",
-        "gone.csv": b"3",
-        "gone.old1.csv": b"1",
-        "gone.old2.csv": b"2",
+        f"{name}/{file}": data
+        for name, data in names.items()
+        for file in ("a.csv", "m.json", "filled in.csv")
     }
 
 
+def test_what_is_no_edition_alone_is_neither_overwritten_nor_moved(tmp_path: Path):
+    """A project's folder, or one of several results, is not renamed for a list."""
+    (tmp_path / "store").mkdir()
+    for mark in ("notes.txt", "manifest.json"):
+        (tmp_path / mark).write_bytes(b"mine")
+        with pytest.raises(ConfigurationError, match="RR491"):
+            publish([("a.csv", b"1"), ("manifest.json", b"2")], tmp_path, is_forced=True)
+    (tmp_path / "store").rmdir()
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(ConfigurationError, match=r"RR491.*no manifest\.json"):
+        publish([("a.csv", b"1"), ("manifest.json", b"2")], tmp_path, is_forced=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
+
+
+def test_an_edition_that_a_program_has_open_stays_and_the_error_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Windows does not rename a folder while Excel or WPS has a file of it open."""
+    folder = tmp_path / "list"
+    publish([("a.csv", b"old")], folder)
+
+    def is_open(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "The process cannot access the file")
+
+    monkeypatch.setattr(Path, "rename", is_open)
+    with pytest.raises(MachineError, match=r"RR605.*WPS") as told:
+        publish([("a.csv", b"new")], folder, is_forced=True)
+    assert "WPS" in (told.value.zh or "")
+    assert [path.name for path in tmp_path.iterdir()] == ["list"]
+    assert (folder / "a.csv").read_bytes() == b"old"
+
+
 def test_a_failure_half_way_puts_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    publish([("a.csv", b"old")], tmp_path)
-    real = Path.replace
+    folder = tmp_path / "list"
+    publish([("a.csv", b"old")], folder)
 
     def full_disk(self: Path, target: Path) -> Path:
-        if target.name == "manifest.json":
-            raise OSError(28, "No space left on device")
-        return real(self, target)
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(MachineError, match="RR601"):
-        publish([("a.csv", b"new"), ("b.csv", b"new"), ("manifest.json", b"")], tmp_path, is_forced=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.csv": b"old"}
+        publish([("a.csv", b"new"), ("b.csv", b"new")], folder, is_forced=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["list"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.csv": b"old"}
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from relapse_risk.outputs.files import publish
+
+step, calls = int(sys.argv[2]), [0]
+
+def counted(real):
+    def call(*given, **named):
+        if calls[0] == step:
+            os._exit(9)
+        calls[0] += 1
+        return real(*given, **named)
+    return call
+
+os.fsync, Path.rename, Path.replace = counted(os.fsync), counted(Path.rename), counted(Path.replace)
+publish([("a.csv", b"new"), ("m.json", b"new")], Path(sys.argv[1]), is_forced=True)
+os._exit(0 if step > 3 else 1)
+"""
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_kill_at_any_step_loses_nothing_and_the_next_run_sets_it_right(tmp_path: Path, step: int):
+    """Killed in writing (0, 1), before the old is put aside (2), between the two (3), or afterwards (4)."""
+    folder, new = tmp_path / "list", [("a.csv", b"new"), ("m.json", b"new")]
+    publish([("a.csv", b"old"), ("m.json", b"old")], folder)
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(folder), str(step)], check=False)
+    assert killed.returncode == (9 if step < 4 else 0)
+
+    def editions() -> dict[str, set[bytes]]:
+        found = (path for path in tmp_path.iterdir() if not path.name.startswith("."))
+        return {path.name: {file.read_bytes() for file in path.iterdir()} for path in found}
+
+    old, both = {b"old"}, {"list": {b"new"}, "list.old1": {b"old"}}
+    assert editions() == {3: {"list.old1": old}, 4: both}.get(step, {"list": old})
+    for left in tmp_path.glob(".list.writing-*"):
+        os.utime(left, (0, 0))
+    publish(new, folder, is_forced=True)
+    assert editions() == both
+    assert {path.name for path in tmp_path.iterdir()} == set(both), "what was cut off is cleared away"
 
 
 def test_a_failure_in_a_new_folder_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

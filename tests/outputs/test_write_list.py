@@ -8,11 +8,12 @@ from datetime import date
 from pathlib import Path
 
 import openpyxl
+import polars as pl
 import pytest
 
 from relapse_risk.errors import ConfigurationError, MachineError
 from relapse_risk.outputs.columns import LIST_COLUMNS
-from relapse_risk.outputs.issued import find_lotteries, lottery_ledger
+from relapse_risk.outputs.issued import find_issued, find_lotteries, lottery_ledger
 from relapse_risk.outputs.manifest import sha256_of
 from relapse_risk.outputs.write_list import write_visit_list
 from relapse_risk.vocabulary import SCORE_DISCLAIMER
@@ -150,13 +151,16 @@ def test_an_earlier_list_is_never_overwritten(make_list, tmp_path: Path):
 
 def test_force_keeps_the_whole_earlier_list_aside(make_list, tmp_path: Path):
     """Files of the earlier list that the new one lacks do not stay behind as if they were of it."""
-    write_visit_list(make_list(8), tmp_path)
-    before = contents(tmp_path)
-    write_visit_list(make_list(200), tmp_path, is_forced=True)
-    after = contents(tmp_path)
-    assert "候补_示范县_2024-06-30.csv" not in after
-    aside = {name.replace(".old1", ""): data for name, data in after.items() if ".old1" in name}
-    assert aside == before
+    folder = tmp_path / "list"
+    write_visit_list(make_list(8), folder)
+    before = contents(folder)
+    write_visit_list(make_list(200), folder, is_forced=True)
+    assert "候补_示范县_2024-06-30.csv" not in contents(folder)
+    assert contents(tmp_path / "list.old1") == before
+    of_county = find_issued([tmp_path]).filter(pl.col("county_code") == "130127")
+    newest = pl.read_parquet(folder / "issued.parquet").filter(pl.col("county_code") == "130127")
+    assert of_county["list_id"].n_unique() == 2
+    assert of_county["list_id"][-1] == newest["list_id"][0], "the edition that holds is found last"
 
 
 def test_a_full_disk_leaves_nothing_behind(make_list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -60,15 +60,23 @@ def test_every_household_that_is_not_listed_could_have_been_drawn(case: Case) ->
     assert not case.is_certain[audit].any()
     assert (result.tiers[result.is_audit] == case.arrays["tiers"][audit]).all(), "a draw changed a tier"
     is_listed = np.isin(np.arange(len(case.arrays["tiers"])), result.order)
+    idle = np.isin(case.arrays["unit"], np.flatnonzero(np.array(case.options["capacity"]) == 0))
     for place, (capacity, found) in enumerate(zip(case.options["capacity"], result.units, strict=True)):
         within = case.arrays["unit"] == place
         drawn = result.is_audit & within[result.order]
         assert found.audit == drawn.sum()
         assert found.audit_pool == (within & ~is_listed).sum() + found.audit
-        assert np.allclose(result.inclusion_probability[drawn], found.audit / max(found.audit_pool, 1))
+        assert np.allclose(result.inclusion_probability[drawn], found.audit_probability)
+        if found.audit_pool and case.options["audit_share"]:
+            assert found.audit_probability > 0, "a household that is not listed could not have been drawn"
         if capacity and case.options["audit_share"] and found.audit_pool:
             wanted = max(int(capacity * case.options["audit_share"] + 0.5), 1)
             assert found.audit == min(wanted, found.audit_pool)
+            assert found.audit_probability == found.audit / found.audit_pool
+    of_idle = result.is_audit & idle[result.order]
+    n_idle = int((idle & ~is_listed).sum()) + int(of_idle.sum())
+    assert of_idle.sum() == (1 if n_idle and case.options["audit_share"] else 0)
+    assert (result.audit_pool_n[of_idle] == n_idle).all()
     assert np.isnan(result.inclusion_probability[~result.is_audit]).all()
 
 
@@ -202,9 +210,28 @@ def test_each_unit_fills_its_own_visits() -> None:
 
 
 def test_a_small_unit_draws_one_household_all_the_same() -> None:
-    result = rank([ROUTINE] * 8, capacity=[2, 0], unit=np.repeat([0, 1], 4), audit_share=0.05)
-    assert [(found.audit, found.audit_pool) for found in result.units] == [(1, 4), (0, 4)]
-    assert result.inclusion_probability.tolist() == [0.25]
+    result = rank([ROUTINE] * 8, capacity=[2, 3], unit=np.repeat([0, 1], 4), audit_share=0.05)
+    assert [(found.audit, found.audit_pool) for found in result.units] == [(1, 4), (1, 4)]
+    assert result.inclusion_probability.tolist() == [0.25, 0.25]
+
+
+def test_units_without_a_visit_are_drawn_from_as_one_so_that_nobody_is_out_of_reach() -> None:
+    seeds, drawn = 900, np.zeros(9)
+    for seed in range(seeds):
+        result = rank(
+            [ROUTINE] * 9,
+            capacity=[2, 0, 0],
+            unit=np.repeat([0, 1, 2], [3, 4, 2]),
+            audit_share=0.5,
+            rng_seed=seed,
+        )
+        drawn[result.order] += 1
+        assert [found.audit_probability for found in result.units] == [1 / 3, 1 / 6, 1 / 6]
+        assert result.counts["audit"] == 2
+        assert result.counts["excess"] == 1
+        assert sorted(result.audit_pool_n.tolist()) == [3, 6]
+    expected = np.repeat([1 / 3, 1 / 6], [3, 6])
+    assert np.abs(drawn / seeds - expected).max() < 4 * np.sqrt(0.25 / seeds)
 
 
 def test_self_applications_stand_after_hits_of_their_tier() -> None:

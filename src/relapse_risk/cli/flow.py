@@ -203,7 +203,7 @@ def visit_list(
         Path | None,
         typer.Option(metavar="FOLDER", help="A forecast of the same day, to be shown on the county page."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Keep an earlier list aside.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Keep an earlier list aside, as OUT.old1.")] = False,
 ) -> None:
     """Write one prioritised visit list per county as CSV and workbook, with a manifest.
 

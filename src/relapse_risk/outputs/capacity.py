@@ -43,11 +43,13 @@ class UnitsOfCounty:
         return pl.Series("unit", self.names, dtype=pl.String)[self.unit[rows]]
 
     def table(self, found: Sequence[UnitVisits]) -> pl.DataFrame:
-        """Return unit, capacity, used, audit, audit_pool and excess of every unit."""
+        """Return unit, capacity, used, audit, audit_pool, excess and audit_probability of every unit."""
         names = ("capacity", "used", "audit", "audit_pool", "excess")
         cells = {name: [getattr(unit, name) for unit in found] for name in names}
         schema = {"unit": pl.String} | dict.fromkeys(names, pl.Int64)
-        return pl.DataFrame({"unit": list(self.names), **cells}, schema=schema)
+        table = pl.DataFrame({"unit": list(self.names), **cells}, schema=schema)
+        shares = [unit.audit_probability for unit in found]
+        return table.with_columns(audit_probability=pl.Series(shares, dtype=pl.Float64))
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from relapse_risk.rules.priority import VisitSelection
 def audit_rows(households: pl.Series, selection: VisitSelection, of_unit: UnitsOfCounty) -> pl.DataFrame:
     """Return rank, household_id, unit, inclusion_probability and audit_pool_n of the random audit sample."""
     drawn = selection.order[selection.is_audit]
-    pools = pl.Series([unit.audit_pool for unit in selection.units], dtype=pl.Int64)
     return pl.DataFrame(
         {
             "rank": np.flatnonzero(selection.is_audit) + 1,
             "household_id": households[drawn],
             "unit": of_unit.name_of(drawn),
             "inclusion_probability": selection.inclusion_probability[selection.is_audit],
-            "audit_pool_n": pools[of_unit.unit[drawn]],
+            "audit_pool_n": selection.audit_pool_n[selection.is_audit],
         }
     )
 

@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,7 @@ from relapse_risk.errors import ConfigurationError, MachineError
 # A spreadsheet runs a cell that starts with one of these; some take the full-width forms for the same.
 _FORMULA = "^([ \u3000]*[=+\\-@\t＝＋－＠])"
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would write other line ends
+_CUT_OFF_SECONDS = 3600  # no list takes that long to write
 _LINE_BREAKS = "[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+"
 
 
@@ -65,24 +67,22 @@ def publish(
     folder: Path,
     *,
     is_forced: bool = False,
-    replaces: Iterable[str] = (),
     private: Collection[str] = (),
 ) -> tuple[Path, ...]:
-    """Write files into a folder so that all of them appear or none does.
+    """Make a folder with these files, so that all of them appear or none does.
 
-    Everything is first written and flushed beside its place. A folder that is new appears at once with all
-    that is in it. Into one that is there, files are moved in order: put the file that says "complete" (a
-    manifest) last. If a move fails, what was moved is taken back.
+    Everything is first written and flushed beside the folder, which then gets its name at once. An earlier
+    edition is renamed whole, with all that was put beside it. Whoever is stopped between the two renamings
+    leaves the earlier edition under its new name and no folder under the old one: call again.
 
     Parameters
     ----------
     files : sequence of (name, contents)
+        Put the one that every edition has, such as a manifest, last: by it an earlier edition is known.
     folder : Path
-        Created where it is missing.
+        Created where it is missing; holds nothing else.
     is_forced : bool
-        Keep what is in the way aside under a name with ``.old1``, ``.old2``, … instead of refusing.
-    replaces : iterable of str
-        Further files of an earlier edition, to be kept aside with it.
+        Keep an earlier edition aside as ``<folder>.old1``, ``.old2``, … instead of refusing.
     private : collection of str
         Files that only their owner may read (mode 0600, where the system knows modes).
 
@@ -94,38 +94,28 @@ def publish(
     Raises
     ------
     ConfigurationError
-        RR481 where other contents are in the way and ``is_forced`` is false.
+        RR481 where other contents are in the way and ``is_forced`` is false; RR491 where they are no earlier
+        edition alone, so that they can't be put aside.
     MachineError
-        RR601 where the disk or a permission does not allow it; nothing new is left behind.
+        RR601 where the disk or a permission does not allow it, RR605 where the earlier edition can't be
+        renamed, since a program has a file of it open; the earlier edition stays what it was.
     """
     targets = tuple(folder / name for name, _ in files)
     if all(_holds(path, data) for path, (_, data) in zip(targets, files, strict=True)):
         return targets
-    names = dict.fromkeys((*(name for name, _ in files), *replaces))
-    in_the_way = [folder / name for name in names if (folder / name).exists()]
-    if in_the_way and not is_forced:
-        raise ConfigurationError(
-            "RR481",
-            str(folder),
-            f"{len(in_the_way)} files of another edition are there ({in_the_way[0].name}, …)",
-            "an empty place: nothing is overwritten",
-            "Choose another folder, or use --force to keep the earlier edition aside",
-            zh=f"“{folder}”中已有另一份结果，未作覆盖；请另选文件夹，或用 --force 将旧文件改名保留。",
-        )
+    folder = folder.absolute()  # "." has no name to put an edition aside under
+    is_in_the_way = _is_in_the_way(folder, files[-1][0], is_forced=is_forced)
     try:
-        if folder.exists():
-            _move_in(files, folder, in_the_way, private)
-        else:
-            _make_whole(files, folder, private)
+        staging, made = _written_beside(files, folder, private)
     except OSError as error:
-        raise MachineError(
-            "RR601",
-            str(folder),
-            f"could not write ({error.strerror or error})",
-            "a folder with space that may be written to",
-            "Free space or correct the permission, then run again; nothing was left behind",
-            zh=f"无法写入“{folder}”，请检查磁盘空间和权限后重试；没有留下不完整的文件。",
-        ) from error
+        raise _not_written(folder, error) from error
+    try:
+        _swap(staging, folder, keeps_earlier=is_in_the_way)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        for parent in made:
+            parent.rmdir()
+        raise
     return targets
 
 
@@ -133,21 +123,54 @@ def _holds(path: Path, data: bytes) -> bool:
     return path.is_file() and path.read_bytes() == data
 
 
-def _make_whole(files: Sequence[tuple[str, bytes]], folder: Path, private: Collection[str]) -> None:
-    """Make a folder with its files beside its place, then give it its name."""
+def _is_in_the_way(folder: Path, mark: str, *, is_forced: bool) -> bool:
+    """Return whether an earlier edition is there that may be put aside; raise where it may not."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not inside:
+        return False
+    if not is_forced:
+        raise ConfigurationError(
+            "RR481",
+            str(folder),
+            f"{len(inside)} files are there already ({inside[0].name}, …)",
+            "an empty place: nothing is overwritten",
+            "Choose another folder, or use --force to keep an earlier edition aside",
+            zh=f"“{folder}”中已有文件，未作覆盖；请另选文件夹，或用 --force 将旧清单整体改名保留。",
+        )
+    others = [path for path in inside if path.is_dir()]
+    if others or not (folder / mark).exists():
+        raise ConfigurationError(
+            "RR491",
+            str(folder),
+            f"it holds a folder ({others[0].name})" if others else f"it holds files, and no {mark}",
+            "a folder that an earlier edition has for itself",
+            "Choose a folder of its own for each edition",
+            zh=f"“{folder}”中还有清单以外的内容，不能整体改名保留，未作任何改动；请为每期清单另设一个文件夹。",
+        )
+    return True
+
+
+def _written_beside(
+    files: Sequence[tuple[str, bytes]], folder: Path, private: Collection[str]
+) -> tuple[Path, list[Path]]:
+    """Return a folder with the files beside their place, and the parents that were made for it."""
     missing = [parent for parent in folder.parents if not parent.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    prefix = f".{folder.name}.writing-"
+    for left in folder.parent.glob(f"{prefix}*"):
+        if time.time() - left.stat().st_mtime > _CUT_OFF_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
         for name, data in files:
             _write_through(staging / name, data, is_private=name in private)
         staging.chmod(_usual_mode(staging))
-        staging.replace(folder)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         for parent in missing:
             parent.rmdir()
         raise
+    return staging, missing
 
 
 def _usual_mode(folder: Path) -> int:
@@ -159,28 +182,58 @@ def _usual_mode(folder: Path) -> int:
     return mode
 
 
-def _move_in(
-    files: Sequence[tuple[str, bytes]], folder: Path, in_the_way: Sequence[Path], private: Collection[str]
-) -> None:
-    """Stage, keep aside, move in; on failure put everything back as it was and raise."""
-    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    moved: list[tuple[Path, Path]] = []
+def _swap(staging: Path, folder: Path, *, keeps_earlier: bool) -> None:
+    """Put the earlier edition aside and the new one in its place; on failure put the earlier one back."""
+    aside = _aside(folder)
+    if keeps_earlier:
+        try:
+            folder.rename(aside)
+        except OSError as error:
+            raise _in_use(folder, folder, error) from error
     try:
-        for name, data in files:
-            _write_through(staging / name, data, is_private=name in private)
-        for path in in_the_way:
-            moved.append((path, _aside(path)))
-            path.rename(moved[-1][1])
-        for name, _ in files:
-            moved.append((staging / name, folder / name))
-            moved[-1][0].replace(moved[-1][1])
-    except BaseException:
-        for source, target in reversed(moved):
-            if target.exists() and not source.exists():
-                target.rename(source)
+        if folder.is_dir():  # an empty one, which not every system lets be replaced
+            folder.rmdir()
+        staging.replace(folder)
+    except BaseException as error:
+        if keeps_earlier:
+            try:
+                aside.rename(folder)
+            except OSError as second:
+                raise _in_use(folder, aside, second) from error
+        if isinstance(error, OSError):
+            raise _not_written(folder, error) from error
         raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    """Return the first free name with ``.old1``, ``.old2`` and so on."""
+    n = 1
+    while (aside := folder.with_name(f"{folder.name}.old{n}")).exists():
+        n += 1
+    return aside
+
+
+def _not_written(folder: Path, error: OSError) -> MachineError:
+    return MachineError(
+        "RR601",
+        str(folder),
+        f"could not write ({error.strerror or error})",
+        "a folder with space that may be written to",
+        "Free space or correct the permission, then run again; nothing was left behind",
+        zh=f"无法写入“{folder}”，请检查磁盘空间和权限后重试；没有留下不完整的文件。",
+    )
+
+
+def _in_use(folder: Path, kept: Path, error: OSError) -> MachineError:
+    return MachineError(
+        "RR605",
+        str(folder),
+        f"the earlier edition could not be renamed ({error.strerror or error})",
+        "a folder of which no program has a file open",
+        f"Close its files in Excel or WPS, then run again; the earlier edition is whole, in {kept}",
+        zh=f"“{folder}”无法改名，其中的文件可能正在 Excel 或 WPS 中打开，请关闭后重试；"
+        f"旧清单完整保留在“{kept}”。",
+    )
 
 
 def _write_through(path: Path, data: bytes, *, is_private: bool) -> None:
@@ -189,11 +242,3 @@ def _write_through(path: Path, data: bytes, *, is_private: bool) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _aside(path: Path) -> Path:
-    """Return the first free name with ``.old1``, ``.old2``, … before the ending."""
-    n = 1
-    while (aside := path.with_name(f"{path.stem}.old{n}{path.suffix}")).exists():
-        n += 1
-    return aside

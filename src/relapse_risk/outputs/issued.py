@@ -6,6 +6,7 @@ which rows are of the random audit sample and with which probability they were d
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -116,10 +117,9 @@ def find_lotteries(folders: Iterable[Path]) -> pl.DataFrame:
 
 
 def _found(name: str, folders: Iterable[Path], schema: pl.Schema) -> pl.DataFrame:
-    """Return what files of a name hold, also of editions that were kept aside."""
+    """Return what files of a name hold; editions that were kept aside come before the one that followed."""
     frames = [pl.DataFrame(schema=schema)]
-    pattern = name.replace(".", "*.")
-    for path in sorted({path for folder in folders for path in folder.rglob(pattern)}):
+    for path in sorted({path for folder in folders for path in folder.rglob(name)}, key=_edition):
         try:
             frames.append(pl.read_parquet(path, columns=schema.names()).cast(schema))
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -132,3 +132,12 @@ def _found(name: str, folders: Iterable[Path], schema: pl.Schema) -> pl.DataFram
                 zh=f"“{path.name}”无法读取，请从备份恢复或重新生成清单。",
             ) from error
     return pl.concat(frames)
+
+
+def _edition(path: Path) -> tuple[tuple[str, int], ...]:
+    """Return a key by which ``list.old1`` comes before ``list.old2``, and both before ``list``."""
+    found = []
+    for part in path.parts:
+        name, _, n = part.rpartition(".old")
+        found.append((name, int(n)) if name and n.isdecimal() else (part, sys.maxsize))
+    return tuple(found)

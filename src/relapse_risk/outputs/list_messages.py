@@ -51,11 +51,16 @@ def list_messages(county: str, counts: Mapping[str, int], units: pl.DataFrame) -
     counts : mapping of str to int
         As in VisitSelection.
     units : polars.DataFrame
-        unit, capacity and excess of every unit of capacity.
+        unit, capacity, used, audit and excess of every unit of capacity.
     """
-    urgent, capacity, excess = counts["red"] + counts["orange"], counts["capacity"], counts["excess"]
+    # A draw of the audit sample where nobody has a visit to make is no emergency.
+    is_draw = (pl.col("capacity") == 0) & (pl.col("used") == pl.col("audit"))
+    drawn = units.filter(is_draw, pl.col("audit") > 0)
+    told = () if drawn.is_empty() else (_drawn_without_visits(county, drawn),)
+    units = units.filter(~is_draw)
+    urgent, capacity, excess = counts["red"] + counts["orange"], counts["capacity"], units["excess"].sum()
     if not excess:
-        return ()
+        return told
     applied_zh = f"，自主申报{counts['applied']}户" if counts["applied"] else ""
     applied_en = f" and {counts['applied']} own applications" if counts["applied"] else " households"
     zh = en = ""
@@ -73,4 +78,13 @@ def list_messages(county: str, counts: Mapping[str, int], units: pl.DataFrame) -
             f"the list exceeds it by {excess}{en}. All of them, and all who applied, are listed; "
             "more staff are needed.",
         ),
+        *told,
+    )
+
+
+def _drawn_without_visits(county: str, drawn: pl.DataFrame) -> Bilingual:
+    units, n = drawn["unit"].to_list(), drawn["audit"].sum()
+    return Bilingual(
+        f"{county}有{n}户例行走访在走访容量为0的地区（{'、'.join(units)}），请另行安排人员走访。",
+        f"{county}: {n} routine visit where there is no capacity ({', '.join(units)}); please send somebody.",
     )

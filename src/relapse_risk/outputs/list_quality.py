@@ -99,8 +99,8 @@ def estimate_missed(results: pl.DataFrame, confidence: float = 0.95) -> pl.DataF
         By list: ``list_id``, ``pool`` (households the sample was drawn from: waiting and resting ones too),
         ``drawn``, ``verified``, ``found``, ``missed`` (estimate), ``low``, ``high``. Without a case found
         ``missed`` is 0 and ``high`` the largest number of cases that a sample without any would still allow;
-        without a visit verified, all three are null. Units of capacity without a visit drew nobody and are
-        not spoken for.
+        without a visit verified, all three are null. Units of capacity without a visit are spoken for by one
+        household drawn from all of them.
 
     Notes
     -----

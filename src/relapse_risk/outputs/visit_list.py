@@ -101,10 +101,11 @@ class CountyList:
     unit : polars.Series
         Name of the unit of capacity that visits each row, listed ones first.
     units : polars.DataFrame
-        unit, capacity, used, audit, audit_pool, excess of every unit.
+        unit, capacity, used, audit, audit_pool, excess and audit_probability (with which each household of
+        the unit that is not listed otherwise was drawn) of every unit.
     audit : polars.DataFrame
-        rank, household_id, unit, inclusion_probability and audit_pool_n (households of the unit it was drawn
-        from) of the random audit sample; for the manifest only.
+        rank, household_id, unit, inclusion_probability and audit_pool_n (households it was drawn from) of the
+        random audit sample; for the manifest only.
     audit_seed : int
         Of the lottery, too.
     lottery : polars.DataFrame

@@ -6,7 +6,6 @@ sentence on what the score is not stands in the note beside it, in the workbook 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -77,9 +76,9 @@ def write_visit_list(
     ----------
     visit_list : VisitList
     out : Path
-        Created where it is missing.
+        A folder of the list's own; created where it is missing.
     is_forced : bool
-        Keep an earlier list that is in the way aside, under names with ``.old1``, instead of refusing.
+        Keep the folder of an earlier list aside, as ``<out>.old1``, instead of refusing.
     contacts : polars.DataFrame, optional
         Of :func:`~relapse_risk.outputs.contacts.read_contacts`: each workbook, and nothing else, gets those
         of its own households, and only its owner may read the file.
@@ -100,9 +99,10 @@ def write_visit_list(
     Raises
     ------
     ConfigurationError
-        RR481 where another list is there and ``is_forced`` is false.
+        RR481 where another list is there and ``is_forced`` is false, RR491 where something else is.
     MachineError
-        RR601 where the disk or a permission does not allow it.
+        RR601 where the disk or a permission does not allow it, RR605 where a program has the earlier list
+        open.
     """
     language = visit_list.settings.language
     note = _note_lines(visit_list, visit_list.counties)
@@ -127,13 +127,7 @@ def write_visit_list(
     if outlook is not None:
         contents["forecast_sha256"] = outlook.sha256
     manifest = json_bytes(manifest_of("visit_list", contents, told))
-    return publish(
-        [*files, (MANIFEST_FILE, manifest)],
-        out,
-        is_forced=is_forced,
-        replaces=_files_of_earlier_list(out),
-        private=private,
-    )
+    return publish([*files, (MANIFEST_FILE, manifest)], out, is_forced=is_forced, private=private)
 
 
 def _pages(edition: _Edition, note: list[str], contacts: pl.DataFrame | None) -> ListPages:
@@ -278,12 +272,3 @@ def _list_contents(county: CountyList) -> dict[str, object]:
         "lottery": county.lottery.to_dicts(),
         "messages": [{"zh": message.zh, "en": message.en} for message in county.messages],
     }
-
-
-def _files_of_earlier_list(out: Path) -> list[str]:
-    """Return the files that the manifest already in the folder names."""
-    try:
-        earlier = json.loads((out / MANIFEST_FILE).read_text(encoding="utf-8"))
-        return [str(name) for name in (*earlier["files"], *earlier.get("private_files", ()))]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []

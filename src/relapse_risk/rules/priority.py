@@ -84,6 +84,8 @@ class VisitSelection:
     inclusion_probability : ndarray of float64, shape (n_listed,)
         Of audit rows: the probability with which a row of the pool was drawn; NaN elsewhere. The pool is all
         rows that would otherwise be left out, 候补 as well.
+    audit_pool_n : ndarray of int64, shape (n_listed,)
+        Of audit rows: how many rows the pool has; 0 elsewhere.
     waiting : ndarray of int64, shape (n_waiting,)
         Positions of the 黄 rows that did not fit or rest, in order (候补).
     counts : mapping of str to int
@@ -105,6 +107,7 @@ class VisitSelection:
     basis: tuple[tuple[Basis, ...], ...]
     is_audit: Mask
     inclusion_probability: Array
+    audit_pool_n: Positions
     waiting: Positions
     counts: Mapping[str, int]
     units: tuple[UnitVisits, ...]
@@ -262,7 +265,9 @@ def rank_for_visits(
     The audit sample is drawn from every row of a unit that is not listed otherwise, waiting and resting ones
     too, without replacement, systematically from the pool sorted by stratum in random order within it: each
     row of the pool has the same probability, size over pool, and each stratum its share to within one visit.
-    A drawn row keeps its tier.
+    A drawn row keeps its tier. Units without a visit are one pool, from which one row is drawn beyond their
+    capacity, so that with an audit share above 0 every row not listed otherwise has a known probability above
+    0.
 
     With a lottery, a unit's last visits that a row no rule names holds by its place alone, as many as the
     share says, are drawn among these rows and as many behind them, each with the same probability. It comes
@@ -320,13 +325,14 @@ def _selection(
     }
     lottery = rows.sorted(np.flatnonzero(~np.isnan(shared.lottery_probability)))
     by_lot = shared.lottery_probability[lottery]
-    by_audit = np.array([each.audit / max(each.audit_pool, 1) for each in audit.units])[unit[lottery]]
+    by_audit = np.array([each.audit_probability for each in audit.units])[unit[lottery]]
     return VisitSelection(
         order=order,
         tiers=tiers,
         basis=tuple(_basis(rows, int(row)) for row in order),
         is_audit=audit.is_drawn[order],
         inclusion_probability=audit.probability[order],
+        audit_pool_n=audit.drawn_from[order],
         waiting=waiting,
         counts=counts,
         units=audit.units,

@@ -67,13 +67,16 @@ class UnitVisits:
     capacity, used : int
         Visits it has, and rows that use one, the audit sample among them.
     audit, audit_pool : int
-        Rows drawn, and rows they were drawn from; without a visit nothing is drawn.
+        Rows drawn, and rows they might have been drawn from; only those of the unit.
+    audit_probability : float
+        With which each row of the pool was drawn.
     """
 
     capacity: int
     used: int
     audit: int
     audit_pool: int
+    audit_probability: float
 
     @property
     def excess(self) -> int:
@@ -92,6 +95,8 @@ class SharedVisits:
         With which a row at the edge was drawn; NaN for rows that took no part.
     used, audit, capacity : ndarray of int64, shape (n_units,)
         Visits used so far, kept for the audit sample, and there in all.
+    without_visits : int
+        Rows the audit sample takes from all units without a visit together.
     """
 
     is_listed: Mask
@@ -100,6 +105,7 @@ class SharedVisits:
     used: Positions
     audit: Positions
     capacity: Positions
+    without_visits: int
 
 
 @dataclass(frozen=True)
@@ -111,11 +117,15 @@ class AuditSample:
     is_drawn : ndarray of bool, shape (n,)
     probability : ndarray of float64, shape (n,)
         With which a drawn row was drawn; NaN elsewhere.
+    drawn_from : ndarray of int64, shape (n,)
+        How many rows a drawn row was drawn from: those of its unit, or of all units without a visit; 0
+        elsewhere.
     units : tuple of UnitVisits
     """
 
     is_drawn: Mask
     probability: Array
+    drawn_from: Positions
     units: tuple[UnitVisits, ...]
 
 
@@ -162,13 +172,17 @@ def share_out(
         is_listed[drawn] = True
         is_model_alert[found.alerts] = True
         used[place] += len(found.certain)
-    return SharedVisits(is_listed, is_model_alert & is_listed, lottery, used, audit, capacity)
+    without = 1 if shares.audit else 0
+    return SharedVisits(is_listed, is_model_alert & is_listed, lottery, used, audit, capacity, without)
 
 
 def draw_audits(
     shared: SharedVisits, unit: Positions, strata: ArrayLike | None, stable_key: Array, seed: int
 ) -> AuditSample:
     """Return the audit sample of every unit, drawn from all its rows that are not listed.
+
+    Units without a visit have no sample of their own: one row is drawn from all of them together, and the
+    visit to it stands beyond their capacity. So every row that is not listed could have been drawn.
 
     Parameters
     ----------
@@ -180,16 +194,32 @@ def draw_audits(
     seed : int
         Each unit draws from a seed of its own made from it.
     """
-    probability = np.full(len(unit), np.nan)
-    units = []
-    pools = _by_unit(np.flatnonzero(~shared.is_listed), unit, len(shared.capacity))
-    for place, pool in enumerate(pools):
-        size = min(int(shared.audit[place]), len(pool))
+    probability, drawn_from = np.full(len(unit), np.nan), np.zeros(len(unit), dtype=np.int64)
+    n_units = len(shared.capacity)
+    # A unit draws for itself, or as a part of all that have no visit.
+    drawer = np.where(shared.capacity > 0, np.arange(n_units), n_units)
+    sizes = [*shared.audit.tolist(), shared.without_visits]
+    rows = np.flatnonzero(~shared.is_listed)
+    share = np.zeros(n_units + 1)
+    for place, pool in enumerate(_by_unit(rows, drawer[unit], n_units + 1)):
+        size = min(sizes[place], len(pool))
         drawn = draw_audit(pool, strata, stable_key, size, (seed, place))
-        probability[drawn] = size / max(len(pool), 1)
-        used = int(shared.used[place]) + size
-        units.append(UnitVisits(int(shared.capacity[place]), used, size, len(pool)))
-    return AuditSample(~np.isnan(probability), probability, tuple(units))
+        share[place] = size / max(len(pool), 1)
+        probability[drawn], drawn_from[drawn] = share[place], len(pool)
+    is_drawn = ~np.isnan(probability)
+    n_drawn = np.bincount(unit[is_drawn], minlength=n_units)
+    n_pool = np.bincount(unit[rows], minlength=n_units)
+    units = tuple(
+        UnitVisits(
+            capacity=int(shared.capacity[place]),
+            used=int(shared.used[place] + n_drawn[place]),
+            audit=int(n_drawn[place]),
+            audit_pool=int(n_pool[place]),
+            audit_probability=float(share[drawer[place]]),
+        )
+        for place in range(n_units)
+    )
+    return AuditSample(is_drawn, probability, drawn_from, units)
 
 
 @dataclass(frozen=True)
