@@ -244,6 +244,9 @@ class Project(Strict):
         Modules beside the file that declare features of the project's own.
     rest_days : int
         Days after a visit during which a household that is not red need not be visited again.
+    not_met_limit : int
+        Visits in a row that met nobody (未见到户, 外出) after which a household no longer comes back before
+        others, and one without a rule hit pauses for a quarter; 0 for no limit.
     """
 
     store: Path = Path("data/store")
@@ -257,3 +260,4 @@ class Project(Strict):
     model_share: float = Field(default=0.2, ge=0, le=1)
     audit_share: float = Field(default=0.05, ge=0, le=1)
     rest_days: int = Field(default=30, ge=0)
+    not_met_limit: int = Field(default=3, ge=0)

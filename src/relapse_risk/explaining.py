@@ -23,7 +23,7 @@ from relapse_risk.outputs.household import HouseholdChange, HouseholdExplanation
 from relapse_risk.outputs.issued import find_issued, issued_rows
 from relapse_risk.outputs.list_changes import compare_lists
 from relapse_risk.outputs.list_place import RowFacts, lists_of_county, place_on_list
-from relapse_risk.outputs.standing import comes_back, dated_rows
+from relapse_risk.outputs.standing import comes_back, dated_rows, pauses
 from relapse_risk.outputs.visit_list import ListSettings, make_visit_list
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
@@ -214,7 +214,8 @@ class _County:
             score=None if self.scores is None else float(self.scores.score[row]),
             last_met=last_visit if was_met else None,
             rest_days=settings.rest_days,
-            comes_back=bool(comes_back(dated, day)[0]),
+            comes_back=bool(comes_back(dated, day, settings.not_met_limit)[0]),
+            not_met_n=dated["not_met_n"][0] if pauses(dated, day, settings.not_met_limit)[0] else 0,
         )
 
     def hit_codes(self, row: int) -> set[str]:

@@ -164,7 +164,7 @@ def test_a_failure_half_way_puts_everything_back(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(MachineError, match="RR601"):
-        publish([("a.csv", b"new"), ("b.csv", b"new")], folder, is_forced=True)
+        publish([("b.csv", b"new"), ("a.csv", b"new")], folder, is_forced=True)
     assert [path.name for path in tmp_path.iterdir()] == ["list"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.csv": b"old"}
 

@@ -84,6 +84,8 @@ def test_who_is_left_out_learns_why(one_list):
     assert "its score of 3.0 is below" in out.say("en")
     full = place_on_list(one_list, "nobody", RowFacts(ROUTINE, score=100.0))
     assert "used up" in full.say("en")
+    paused = place_on_list(one_list, "nobody", RowFacts(ROUTINE, score=3.0, not_met_n=4))
+    assert "4 visits in a row met nobody" in paused.say("en")
     met = RowFacts(ROUTINE, score=3.0, last_met=date(2024, 6, 20), rest_days=30)
     assert met.rests_on(AS_OF)
     assert "met in a visit on 2024-06-20" in place_on_list(one_list, "nobody", met).say("en")

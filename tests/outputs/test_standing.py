@@ -10,7 +10,7 @@ import pytest
 
 from relapse_risk.errors import ContractError
 from relapse_risk.features.build import build_features
-from relapse_risk.outputs.standing import comes_back, dated_rows, hits_since, rests
+from relapse_risk.outputs.standing import comes_back, dated_rows, hits_since, not_met_rows, pauses, rests
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import apply_rules
 from relapse_risk.rules.tiers import moving_codes
@@ -77,6 +77,20 @@ def test_who_was_met_rests_and_who_was_not_comes_back(panel, matrix):
         "away": [(before, "属实"), (recent, "外出")],
         "both": [(recent, "外出"), (recent, "属实")],
         "long ago": [(date(2024, 3, 1), "未见到户")],
+        "thrice": [
+            (date(2024, 4, 5), "属实"),
+            (date(2024, 4, 9), "外出"),
+            (before, "外出"),
+            (recent, "未见到户"),
+        ],
+        "a year": [(date(2023, 6, 1), "外出"), (before, "外出"), (recent, "外出")],
+        "broken": [
+            (date(2024, 4, 9), "外出"),
+            (date(2024, 5, 2), "属实"),
+            (before, "外出"),
+            (recent, "外出"),
+        ],
+        "same day": [(recent, "外出"), (recent, "未见到户"), (before, "外出")],
         "no list": [(recent, "外出")],
         "blank": [(recent, None)],
         "planned": [(None, None)],
@@ -108,6 +122,20 @@ def test_who_was_met_rests_and_who_was_not_comes_back(panel, matrix):
 
     assert which(rests(dated, day, 30)) == {"met", "both", "blank"}
     assert which(rests(dated, day, 25)) == which(rests(dated, day, 0)) == set()
-    assert which(comes_back(dated, day)) == {"away"}
+    two = {"a year", "broken", "same day"}
+    assert which(comes_back(dated, day)) == {"away", "thrice", *two}
+    assert which(comes_back(dated, day, 3)) == {"away", *two}
+    assert which(comes_back(dated, day, 2)) == {"away"}
+    assert which(pauses(dated, day, 3)) == {"thrice"}
+    assert which(pauses(dated, day, 2)) == {"thrice", *two}
+    assert which(pauses(dated, date(2024, 9, 5), 2)) == set(), "a quarter after the last visit"
+    assert which(pauses(dated, day, 0)) == set()
+    listed = np.array([place["thrice"]])
+    told = not_met_rows(matrix.index, dated, day, 2, listed)
+    assert dict(told.select("household_id", "not_met_n").iter_rows()) == {
+        ids["thrice"]: 3,
+        **dict.fromkeys((ids[name] for name in two), 2),
+    }
+    assert told.filter("is_listed")["household_id"].to_list() == [ids["thrice"]]
     assert dated["last_visit"][place["met"]] == recent
     assert not comes_back(dated_rows(matrix, None, None, day), day).any()

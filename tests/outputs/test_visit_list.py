@@ -15,7 +15,8 @@ from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.features.build import build_features
 from relapse_risk.outputs.capacity import Capacity
 from relapse_risk.outputs.columns import LIST_COLUMNS
-from relapse_risk.outputs.visit_list import make_visit_list
+from relapse_risk.outputs.visit_list import ListSettings, make_visit_list
+from relapse_risk.outputs.write_list import write_visit_list
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.tiers import has_moving_hit
 from relapse_risk.scores import RiskScores, RuleHits
@@ -227,6 +228,53 @@ def test_who_was_not_met_comes_back(matrix, hits, scores, panel):
         chosen.append((set(alerts) - set(drawn)) & set(last_met))
     assert not chosen[0]
     assert chosen[1]
+
+
+def test_who_is_never_met_pauses_and_is_named_but_no_rule_hit_is_dropped(
+    matrix, hits, scores, panel, tmp_path
+):
+    """Three visits in a row that met nobody: no place for ever, and not out of sight."""
+    visits = [
+        {
+            "visit_id": f"{home}{day}",
+            "list_id": "L",
+            "household_id": home,
+            "visited_on": day,
+            "outcome": "外出",
+        }
+        for home in matrix.index["household_id"]
+        for day in (date(2024, 4, 10), date(2024, 5, 10), date(2024, 6, 10))
+    ]
+    dtypes = panel.tables["visit"].schema
+    table = pl.DataFrame(
+        [{c: ({"recorded_on": date(2024, 6, 12)} | row).get(c) for c in dtypes} for row in visits],
+        schema=dtypes,
+    )
+    gone = Panel({**panel.tables, "visit": table})
+    settings = ListSettings(not_met_limit=3)
+    made = make_visit_list(matrix, hits, scores, 60, panel=gone, settings=settings)
+    plain = make_visit_list(matrix, hits, scores, 60, panel=gone, settings=ListSettings(not_met_limit=0))
+    audited = {home for county in made.counties for home in county.audit["household_id"]}
+    rows = all_rows(made)
+    assert set(rows.filter(pl.col("tier").is_in(["蓝", "常"]))["household_id"]) <= audited
+    assert set(all_rows(plain).filter(pl.col("tier") == "蓝")["household_id"]) - audited
+    named = ["红", "橙", "黄"]
+    with_waiting = [pl.concat([c.listed, c.waiting]) for m in (made, plain) for c in m.counties]
+    hit = [frame.filter(pl.col("tier").is_in(named))["household_id"].sort() for frame in with_waiting]
+    n = len(made.counties)
+    assert all(one.equals(other) for one, other in zip(hit[:n], hit[n:], strict=True))
+    assert sum(county.not_met.height for county in made.counties) == len(matrix)
+    for county in made.counties:
+        assert any("连续3次以上走访未见到人" in message.zh for message in county.messages)
+        is_listed = dict(county.not_met.select("household_id", "is_listed").iter_rows())
+        assert {home for home, there in is_listed.items() if there} == set(county.listed["household_id"])
+    names = [path.name for path in write_visit_list(made, tmp_path / "list")]
+    file = next(name for name in names if name.startswith("未见到户_示范县"))
+    text = (tmp_path / "list" / file).read_text(encoding="utf-8-sig")
+    assert text.splitlines()[0] == "乡镇,村,户编号,连续未见到次数,上次走访,本期列入"
+    assert not any(
+        name.startswith("未见到户") for name in (p.name for p in write_visit_list(plain, tmp_path / "p"))
+    )
 
 
 def test_parts_that_do_not_fit_are_refused(matrix, hits, scores, panel):

@@ -53,7 +53,12 @@ def explain(
             folder,
             lists or [project.outputs],
             None if capacity is None else capacity_of(capacity),
-            ListSettings(project.model_share, project.audit_share, project.rest_days),
+            ListSettings(
+                project.model_share,
+                project.audit_share,
+                project.rest_days,
+                not_met_limit=project.not_met_limit,
+            ),
             language=language_of(lang),
             thresholds=thresholds_of_project(),
         )

@@ -230,6 +230,7 @@ def visit_list(
             language=language,
             is_per_township=per_township,
             lottery_share=lottery,
+            not_met_limit=project.not_met_limit,
         )
         options = ListOptions(
             capacity_of(capacity),

@@ -42,8 +42,10 @@ def summary_lines(county: str, counts: Mapping[str, int], n_listed: int) -> tupl
     return tuple(said)
 
 
-def list_messages(county: str, counts: Mapping[str, int], units: pl.DataFrame) -> tuple[Bilingual, ...]:
-    """Return a message where what must be visited is more than can be; it names the units concerned.
+def list_messages(
+    county: str, counts: Mapping[str, int], units: pl.DataFrame, not_met: pl.DataFrame
+) -> tuple[Bilingual, ...]:
+    """Return what must be said loudly: more to visit than can be, or visits that meet nobody, one by one.
 
     Parameters
     ----------
@@ -52,11 +54,14 @@ def list_messages(county: str, counts: Mapping[str, int], units: pl.DataFrame) -
         As in VisitSelection.
     units : polars.DataFrame
         unit, capacity, used, audit and excess of every unit of capacity.
+    not_met : polars.DataFrame
+        Of :func:`~relapse_risk.outputs.standing.not_met_rows`.
     """
     # A draw of the audit sample where nobody has a visit to make is no emergency.
     is_draw = (pl.col("capacity") == 0) & (pl.col("used") == pl.col("audit"))
     drawn = units.filter(is_draw, pl.col("audit") > 0)
     told = () if drawn.is_empty() else (_drawn_without_visits(county, drawn),)
+    told += () if not_met.is_empty() else (_never_met(county, not_met),)
     units = units.filter(~is_draw)
     urgent, capacity, excess = counts["red"] + counts["orange"], counts["capacity"], units["excess"].sum()
     if not excess:
@@ -79,6 +84,16 @@ def list_messages(county: str, counts: Mapping[str, int], units: pl.DataFrame) -
             "more staff are needed.",
         ),
         *told,
+    )
+
+
+def _never_met(county: str, not_met: pl.DataFrame) -> Bilingual:
+    least, n, listed = not_met["not_met_n"].min(), not_met.height, int(not_met["is_listed"].sum())
+    return Bilingual(
+        f"{county}有{n}户连续{least}次以上走访未见到人，本期列入{listed}户，其余{n - listed}户暂缓；"
+        "请向村里核实是否长期外出或已搬走，名单见“未见到户”文件。",
+        f"{county}: {least} or more visits in a row met nobody at {n} households; {listed} are listed now, "
+        f"{n - listed} pause. Please ask the village whether they have moved; the file not_met names them.",
     )
 
 

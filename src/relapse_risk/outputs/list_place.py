@@ -45,6 +45,10 @@ _FULL = Bilingual(
 _RESTS = Bilingual(
     "{day}已走访见到该户，{rest}天内不重复安排", "met in a visit on {day}: no other within {rest} days"
 )
+_PAUSES = Bilingual(
+    "连续{n}次走访未见到人，最后一次走访后三个月内暂缓安排",
+    "{n} visits in a row met nobody: it pauses for a quarter after the last",
+)
 _NO_HIT = Bilingual(
     "未触发决定优先级的规则，也未自主申报", "no rule hit that gives a tier, and no own application"
 )
@@ -75,6 +79,8 @@ class RowFacts:
         Days after such a visit without another; 0 where nobody rests.
     comes_back : bool
         Whether the last visit, which a list had asked for, met nobody, so that another is due.
+    not_met_n : int
+        Visits in a row that met nobody, where they are so many that the household pauses; else 0.
     """
 
     tier: int
@@ -84,6 +90,7 @@ class RowFacts:
     last_met: date | None = None
     rest_days: int = 0
     comes_back: bool = False
+    not_met_n: int = 0
 
     def rests_on(self, day: date) -> bool:
         """Return whether another visit can wait: red and who applied do not rest."""
@@ -187,6 +194,8 @@ def _why_listed(tier: Tier, facts: RowFacts, day: date) -> tuple[Bilingual, ...]
 def _why_left_out(listed: pl.DataFrame, facts: RowFacts, day: date) -> tuple[Bilingual, ...]:
     if facts.rests_on(day):
         return (_NO_HIT, _resting(facts))
+    if facts.not_met_n:
+        return (_NO_HIT, _filled(_PAUSES, {"n": str(facts.not_met_n)}))
     if facts.score is None or listed["risk_score"].null_count() == listed.height:
         return (_NO_HIT, _NO_MODEL)
     alerts = listed.filter(pl.col("tier") == Tier.BLUE.value)["risk_score"].drop_nulls()

@@ -25,6 +25,7 @@ from relapse_risk.windows import month_end, month_index
 
 # A quarter: records come late, and an older attempt is history.
 COMES_BACK_DAYS = 92
+DAYS_OF_YEAR = 366
 
 _SCHEMA = {"household_id": pl.String, "hit_since": pl.Date}
 
@@ -98,36 +99,45 @@ def hits_since(
 def dated_rows(
     matrix: FeatureMatrix, hit_since: pl.DataFrame | None, panel: Panel | None, day: date
 ) -> pl.DataFrame:
-    """Return hit_since, last_visit, was_met and was_listed for every row of a matrix, as known on ``day``.
+    """Return hit_since, last_visit, was_met, was_listed and not_met_n for every row of a matrix.
 
-    ``was_met`` is false where everybody who came on the day of the last visit found nobody (未见到户, 外出);
-    ``was_listed`` says whether a list had sent any of them.
+    All as known on ``day``. ``was_met`` is false where everybody who came on the day of the last visit found
+    nobody (未见到户, 外出); ``was_listed`` says whether a list had sent any of them; ``not_met_n`` is how
+    many visits of lists in a row, within a year and on different days, met nobody.
     """
     since = (
         pl.DataFrame(schema={"household_id": pl.String, "hit_since": pl.Date})
         if hit_since is None
         else hit_since
     )
-    flags = ("was_met", "was_listed")
-    schema = {"household_id": pl.String(), "last_visit": pl.Date(), **dict.fromkeys(flags, pl.Boolean())}
+    flags = dict.fromkeys(("was_met", "was_listed"), pl.Boolean())
+    schema = {"household_id": pl.String(), "last_visit": pl.Date(), **flags, "not_met_n": pl.UInt32()}
     visits = pl.DataFrame(schema=schema)
     if panel is not None:
-        visited = panel.known_at(day).table("visit")
         met = pl.col("outcome").is_in(NOT_MET).not_().fill_null(True)
+        on, was_met = pl.col("visited_on"), pl.col("was_met")
+        last_met = on.filter("was_met").max().fill_null(pl.lit(date.min))
+        is_in_vain = pl.col("was_listed") & was_met.not_() & (on > last_met)
         visits = (
-            visited.filter(pl.col("visited_on") == pl.col("visited_on").max().over("household_id"))
+            panel.known_at(day)
+            .table("visit")
+            .filter(on.is_not_null())
+            .group_by("household_id", "visited_on")
+            .agg(was_met=met.any(), was_listed=pl.col("list_id").is_not_null().any())
+            .sort("visited_on")
             .group_by("household_id")
             .agg(
-                last_visit=pl.col("visited_on").first(),
-                was_met=met.any(),
-                was_listed=pl.col("list_id").is_not_null().any(),
+                last_visit=on.last(),
+                was_met=was_met.last(),
+                was_listed=pl.col("was_listed").last(),
+                not_met_n=(is_in_vain & ((pl.lit(day) - on).dt.total_days() < DAYS_OF_YEAR)).sum(),
             )
         )
     return (
         matrix.index.select("household_id")
         .join(since, on="household_id", how="left", maintain_order="left")
         .join(visits, on="household_id", how="left", maintain_order="left")
-        .select("hit_since", "last_visit", *flags)
+        .select("hit_since", "last_visit", *flags, "not_met_n")
     )
 
 
@@ -136,12 +146,58 @@ def rests(dated: pl.DataFrame, day: date, rest_days: int) -> NDArray[np.bool_]:
     return _last_visit_was(dated, day, rest_days, pl.col("was_met"))
 
 
-def comes_back(dated: pl.DataFrame, day: date) -> NDArray[np.bool_]:
+def comes_back(dated: pl.DataFrame, day: date, limit: int = 0) -> NDArray[np.bool_]:
     """Return whom a list sent a visit that met nobody, and nobody came since, shape ``(n_rows,)``.
 
-    Such a visit counts for a quarter before ``day``.
+    Such a visit counts for a quarter before ``day``; after ``limit`` of them in a row, if it is above 0, a
+    household comes back no more.
     """
-    return _last_visit_was(dated, day, COMES_BACK_DAYS, pl.col("was_listed") & ~pl.col("was_met"))
+    not_met = pl.col("was_listed") & ~pl.col("was_met")
+    within = pl.col("not_met_n") < limit if limit else pl.lit(value=True)
+    return _last_visit_was(dated, day, COMES_BACK_DAYS, not_met & within)
+
+
+def pauses(dated: pl.DataFrame, day: date, limit: int) -> NDArray[np.bool_]:
+    """Return whom ``limit`` visits in a row did not meet, for a quarter after the last, shape ``(n_rows,)``.
+
+    Nobody pauses where the limit is 0.
+    """
+    if not limit:
+        return np.zeros(dated.height, dtype=bool)
+    is_over = ~pl.col("was_met") & (pl.col("not_met_n") >= limit)
+    return _last_visit_was(dated, day, COMES_BACK_DAYS, is_over)
+
+
+def not_met_rows(
+    index: pl.DataFrame, dated: pl.DataFrame, day: date, limit: int, listed: NDArray[np.int64]
+) -> pl.DataFrame:
+    """Return the households that ``limit`` visits in a row did not meet, so that they do not drop from sight.
+
+    Parameters
+    ----------
+    index : polars.DataFrame
+        Of the matrix.
+    dated : polars.DataFrame
+        Of :func:`dated_rows`, on the same rows.
+    day : date
+    limit : int
+    listed : ndarray of int64
+        Positions of the rows that are listed all the same.
+
+    Returns
+    -------
+    polars.DataFrame
+        township, village, household_id, not_met_n, last_visit and is_listed, sorted by household.
+    """
+    names = {level: pl.coalesce(f"{level}_name", f"{level}_code") for level in ("township", "village")}
+    rows = np.flatnonzero(pauses(dated, day, limit))
+    return (
+        index[rows]
+        .select(**names, household_id="household_id")
+        .hstack(dated[rows].select(pl.col("not_met_n").cast(pl.Int64), "last_visit"))
+        .with_columns(is_listed=pl.Series(np.isin(rows, listed)))
+        .sort("household_id")
+    )
 
 
 def _last_visit_was(dated: pl.DataFrame, day: date, days: int, what: pl.Expr) -> NDArray[np.bool_]:

@@ -12,8 +12,6 @@ import pandas as pd
 import polars as pl
 
 from relapse_risk.explain.reasons import choose_reasons, default_bases
-from relapse_risk.features.coverage import is_too_thin
-from relapse_risk.features.expression import Array, feature
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.notebook import html_card
 from relapse_risk.outputs.capacity import Capacity
@@ -22,6 +20,7 @@ from relapse_risk.outputs.details import RowDetails, detail_rows
 from relapse_risk.outputs.draws import audit_rows, lottery_rows
 from relapse_risk.outputs.list_checks import check_rows
 from relapse_risk.outputs.list_messages import TIER_COUNTS, list_messages, summary_lines
+from relapse_risk.outputs.list_order import low_incomes_first, unknown_first
 from relapse_risk.outputs.manifest import (
     rules_hash,
     sha256_of,
@@ -31,7 +30,15 @@ from relapse_risk.outputs.manifest import (
 )
 from relapse_risk.outputs.route import route_of
 from relapse_risk.outputs.rows import County, Explain, lay_out
-from relapse_risk.outputs.standing import comes_back, dated_rows, hits_since, only_date, rests
+from relapse_risk.outputs.standing import (
+    comes_back,
+    dated_rows,
+    hits_since,
+    not_met_rows,
+    only_date,
+    pauses,
+    rests,
+)
 from relapse_risk.panel.panel import Panel
 from relapse_risk.rules.apply import summarise
 from relapse_risk.rules.catalog import RULES
@@ -42,13 +49,6 @@ from relapse_risk.rules.tiers import has_moving_hit
 from relapse_risk.scores import RiskScores, RuleHits
 from relapse_risk.vocabulary import Bilingual, Language
 from relapse_risk.windows import add_months
-
-# Low incomes first; a household whose source gives no income goes by its time below the line, after them.
-_FALLBACK = (
-    (-1 * feature("ref_income_to_line"))
-    .or_else(-1 * feature("period_income_to_line"))
-    .or_else(feature("below_line_share") - 1000)
-)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class ListSettings:
     rest_days : int
         A household that was met in a visit less than this many days ago rests, unless it is red, applied
         itself or has a new rule hit; 0 lets nobody rest. One that was not met comes back.
+    not_met_limit : int
+        Visits in a row that met nobody after which a household no longer comes back before others, and one
+        without a rule hit or an application pauses for a quarter; 0 for no limit.
     seed : int
         Of the audit sample and the lottery; each county and date draws from a seed of its own made from it.
     language : {"zh", "en"}
@@ -85,6 +88,7 @@ class ListSettings:
     is_per_township: bool = False
     has_page: bool = True
     lottery_share: float = 0.0
+    not_met_limit: int = 3
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,9 @@ class CountyList:
     lottery : polars.DataFrame
         household_id, unit, is_listed and probability (of being listed) of the households at the edge among
         whom the last visits were drawn; empty without a lottery. For manifest and ledger only.
+    not_met : polars.DataFrame
+        Households that as many visits in a row as the limit says met nobody; see
+        :func:`~relapse_risk.outputs.standing.not_met_rows`.
     route : polars.DataFrame
         As :func:`~relapse_risk.outputs.route.route_of` gives it: the suggested order of driving.
     messages : tuple of Bilingual
@@ -130,6 +137,7 @@ class CountyList:
     audit: pl.DataFrame
     audit_seed: int
     lottery: pl.DataFrame
+    not_met: pl.DataFrame
     route: pl.DataFrame
     messages: tuple[Bilingual, ...] = ()
     details: RowDetails | None = None
@@ -279,7 +287,7 @@ def make_visit_list(
             matrix.rows(rows),
             RuleHits(matrix.index[rows], hits.codes, hits.states[rows]),
             None if scores is None else scores.score[rows],
-            None if scores is None else _unknown_first(matrix.rows(rows), scores.ranking[rows]),
+            None if scores is None else unknown_first(matrix.rows(rows), scores.ranking[rows]),
             dated[rows],
         )
         counties.append(_county_list(part, visits, plan))
@@ -294,16 +302,6 @@ def make_visit_list(
         unknown_parameters=unknown_parameters(matrix, rules),
         rules=tuple(rules),
     )
-
-
-def _unknown_first(matrix: FeatureMatrix, ranking: Array) -> Array:
-    """Return the ranking with households of which too little is known before all others.
-
-    Whatever their record would say, it could not place them higher: absence of data lowers no household's
-    rank. Their score stays as it is, and the list names what is missing.
-    """
-    first: Array = np.where(is_too_thin(matrix) & ~np.isnan(ranking), np.inf, ranking)
-    return first
 
 
 @dataclass(frozen=True)
@@ -323,16 +321,17 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
     seed = int(sha256_of(f"{plan.settings.seed}|{county.code}|{plan.as_of_date}")[:12], 16)
     is_new = (county.dated["hit_since"] >= plan.as_of_date).fill_null(True).to_numpy()
     of_unit = visits.of_county(county.matrix.index)
+    limit, has_hit = plan.settings.not_met_limit, has_moving_hit(county.hits, plan.rules)
     selection = plan_visits(
         county.matrix,
         county.hits,
         capacity=of_unit.visits,
         unit=of_unit.unit,
-        is_resting=rests(county.dated, plan.as_of_date, plan.settings.rest_days)
-        & ~(is_new & has_moving_hit(county.hits, plan.rules)),
-        comes_back=comes_back(county.dated, plan.as_of_date),
+        is_resting=(rests(county.dated, plan.as_of_date, plan.settings.rest_days) & ~(is_new & has_hit))
+        | (pauses(county.dated, plan.as_of_date, limit) & ~has_hit),
+        comes_back=comes_back(county.dated, plan.as_of_date, limit),
         ranking=county.ranking,
-        fallback_ranking=county.matrix.evaluate(_FALLBACK)[0] if county.ranking is None else None,
+        fallback_ranking=low_incomes_first(county.matrix) if county.ranking is None else None,
         is_new_hit=is_new,
         model_share=plan.settings.model_share,
         audit_share=plan.settings.audit_share,
@@ -370,6 +369,7 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
         )
 
     unit = of_unit.name_of(shown)
+    not_met = not_met_rows(county.matrix.index, county.dated, plan.as_of_date, limit, selection.order)
     n_listed, language = len(selection.order), plan.settings.language
     languages: tuple[Language, ...] = ("zh", "en") if plan.settings.has_page else (language,)
     phrases = {
@@ -395,6 +395,7 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
             rows["rank"][:n_listed], unit[:n_listed], county.matrix.index["village_code"][shown][:n_listed]
         ),
         audit_seed=seed,
-        messages=list_messages(county.name, selection.counts, of_unit.table(selection.units)),
+        not_met=not_met,
+        messages=list_messages(county.name, selection.counts, of_unit.table(selection.units), not_met),
         details=details,
     )

@@ -28,6 +28,15 @@ from relapse_risk.outputs.workbook import LISTED_SHEET, WAITING_SHEET, ListPages
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
 
 _NOTE = Bilingual("说明.txt", "READ_ME.txt")
+_NOT_MET = Bilingual("未见到户", "not_met")
+_NOT_MET_HEADERS = {
+    "township": "乡镇",
+    "village": "村",
+    "household_id": "户编号",
+    "not_met_n": "连续未见到次数",
+    "last_visit": "上次走访",
+    "is_listed": "本期列入",
+}
 _UNSAFE_IN_NAMES = re.compile(r'[\\/:*?"<>|\s\x00-\x1f]+')
 
 _NOTE_LINES = (
@@ -92,6 +101,7 @@ def write_visit_list(
     tuple of Path
         ``走访清单_<county>_<date>`` of each county as ``.csv``, ``.xlsx`` and ``.html`` (and of each township
         as the first two, where the settings say so), ``候补_<county>_<date>.csv`` where rows wait,
+        ``未见到户_<county>_<date>.csv`` where visits met nobody again and again,
         ``说明.txt``, ``issued.parquet`` by which returned lists are recognised, ``lottery.parquet`` where
         visits were drawn at the edge and, last, ``manifest.json``.
         English lists have English names.
@@ -116,6 +126,8 @@ def write_visit_list(
         files.append((edition.listed_file("xlsx"), locked(book, password) if password else book))
         if edition.is_of_county and edition.county.details is not None:
             files.append((edition.listed_file("html"), _page(visit_list, edition.county, outlook)))
+        if edition.is_of_county and edition.county.not_met.height:
+            files.append((edition.file_of(_NOT_MET), csv_bytes(_not_met(edition.county.not_met, language))))
     files.append((_NOTE.text(language), ("\ufeff" + "".join(f"{line}\r\n" for line in note)).encode()))
     files.append((ISSUED_FILE, parquet_bytes(issued_rows(visit_list))))
     if (drawn := lottery_ledger(visit_list)).height:
@@ -138,6 +150,13 @@ def _pages(edition: _Edition, note: list[str], contacts: pl.DataFrame | None) ->
         return ListPages(edition.listed, edition.waiting, note, edition.title, route)
     listed, waiting = (with_contacts(rows, contacts) for rows in (edition.listed, edition.waiting))
     return ListPages(listed, waiting, note, edition.title, route, columns_with_contacts())
+
+
+def _not_met(rows: pl.DataFrame, language: Language) -> pl.DataFrame:
+    said = Bilingual("是", "yes"), Bilingual("否", "no")
+    yes, no = (text.text(language) for text in said)
+    told = rows.with_columns(is_listed=pl.when("is_listed").then(pl.lit(yes)).otherwise(pl.lit(no)))
+    return told.rename(_NOT_MET_HEADERS) if language == "zh" else told
 
 
 def _page(visit_list: VisitList, county: CountyList, outlook: Outlook | None) -> bytes:
@@ -172,7 +191,10 @@ class _Edition:
 
     @property
     def waiting_file(self) -> str:
-        return f"{WAITING_SHEET.text(self.language)}_{self.place}_{self.day}.csv".replace(" ", "_")
+        return self.file_of(WAITING_SHEET)
+
+    def file_of(self, kind: Bilingual) -> str:
+        return f"{kind.text(self.language)}_{self.place}_{self.day}.csv".replace(" ", "_")
 
     @property
     def title(self) -> str:
@@ -232,6 +254,7 @@ def _contents(visit_list: VisitList) -> dict[str, object]:
             "audit_share": settings.audit_share,
             "lottery_share": settings.lottery_share,
             "rest_days": settings.rest_days,
+            "not_met_limit": settings.not_met_limit,
             "seed": settings.seed,
             "valid_months": settings.valid_months,
         },
@@ -270,5 +293,6 @@ def _list_contents(county: CountyList) -> dict[str, object]:
             "rows": county.audit.sort("rank").to_dicts(),
         },
         "lottery": county.lottery.to_dicts(),
+        "not_met": county.not_met.with_columns(pl.col("last_visit").cast(pl.String)).to_dicts(),
         "messages": [{"zh": message.zh, "en": message.en} for message in county.messages],
     }
