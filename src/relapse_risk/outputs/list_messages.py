@@ -60,12 +60,12 @@ def list_messages(
     # A draw of the audit sample where nobody has a visit to make is no emergency.
     is_draw = (pl.col("capacity") == 0) & (pl.col("used") == pl.col("audit"))
     drawn = units.filter(is_draw, pl.col("audit") > 0)
-    told = () if drawn.is_empty() else (_drawn_without_visits(county, drawn),)
-    told += () if not_met.is_empty() else (_never_met(county, not_met),)
+    told = [_drawn_without_visits(county, drawn)] if drawn.height else []
+    told += [_never_met(county, not_met)] if not_met.height else []
     units = units.filter(~is_draw)
     urgent, capacity, excess = counts["red"] + counts["orange"], counts["capacity"], units["excess"].sum()
     if not excess:
-        return told
+        return tuple(told)
     applied_zh = f"，自主申报{counts['applied']}户" if counts["applied"] else ""
     applied_en = f" and {counts['applied']} own applications" if counts["applied"] else " households"
     zh = en = ""
@@ -88,7 +88,8 @@ def list_messages(
 
 
 def _never_met(county: str, not_met: pl.DataFrame) -> Bilingual:
-    least, n, listed = not_met["not_met_n"].min(), not_met.height, int(not_met["is_listed"].sum())
+    least = min(not_met["not_met_n"].to_list())
+    n, listed = not_met.height, int(not_met["is_listed"].sum())
     return Bilingual(
         f"{county}有{n}户连续{least}次以上走访未见到人，本期列入{listed}户，其余{n - listed}户暂缓；"
         "请向村里核实是否长期外出或已搬走，名单见“未见到户”文件。",
