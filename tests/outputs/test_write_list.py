@@ -85,6 +85,9 @@ def test_the_note_and_the_manifest_say_what_the_score_is_not(make_list, tmp_path
     note = (tmp_path / "说明.txt").read_text(encoding="utf-8-sig")
     assert SCORE_DISCLAIMER.zh in note
     assert "以下参数尚未核实：" in note
+    assert "R03收入大幅缩减（30%）" in note
+    assert "R18务工不稳（3个月、60天）" in note
+    assert "fall_share" not in note, "staff know no parameter by its name"
     assert "line=" not in note
     manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["disclaimer"]["zh"] == SCORE_DISCLAIMER.zh

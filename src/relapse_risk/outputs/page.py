@@ -16,6 +16,7 @@ import polars as pl
 
 from relapse_risk.outputs.issued import COMPUTED_COLUMNS
 from relapse_risk.outputs.outlook import fan_script
+from relapse_risk.outputs.parameter_words import parameters_said
 from relapse_risk.outputs.visit_list import CountyList
 from relapse_risk.rules.spec import Rule
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
@@ -53,9 +54,9 @@ def page_bytes(
     """
     if county.details is None:
         raise ValueError("a list made without details has no page")
-    names = [f"{row['param']}={row['value']:g}" for row in unverified]
     told = {
-        lang: _UNVERIFIED.text(lang) + "、".join(dict.fromkeys(names)) if names else "" for lang in _LANGUAGES
+        lang: _UNVERIFIED.text(lang) + parameters_said(unverified, rules, lang) if unverified else ""
+        for lang in _LANGUAGES
     }
     data = {
         "language": language,

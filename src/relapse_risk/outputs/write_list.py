@@ -23,6 +23,7 @@ from relapse_risk.outputs.issued import ISSUED_FILE, LOTTERY_FILE, issued_rows, 
 from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
 from relapse_risk.outputs.outlook import Outlook
 from relapse_risk.outputs.page import page_bytes
+from relapse_risk.outputs.parameter_words import parameters_said
 from relapse_risk.outputs.visit_list import CountyList, VisitList
 from relapse_risk.outputs.workbook import LISTED_SHEET, WAITING_SHEET, ListPages, workbook_bytes
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
@@ -234,12 +235,13 @@ def _note_lines(visit_list: VisitList, counties: Sequence[CountyList]) -> list[s
     for county in counties:
         lines += county.summary_lines(language)
     told = Bilingual("以下参数尚未核实：", "These parameters are not verified: ")
-    unverified = [f"{row['param']}={row['value']:g}" for row in visit_list.unverified]
-    if unverified:
-        lines.append(told.text(language) + "、".join(dict.fromkeys(unverified)))
+    if visit_list.unverified:
+        unverified = parameters_said(visit_list.unverified, visit_list.rules, language)
+        lines.append(told.text(language) + unverified)
     told = Bilingual("以下参数缺失，相关规则无法判断：", "Rules can't be judged without these parameters: ")
     if visit_list.unknown_parameters:
-        lines.append(told.text(language) + "、".join(visit_list.unknown_parameters))
+        unknown = [{"param": name, "value": None} for name in visit_list.unknown_parameters]
+        lines.append(told.text(language) + parameters_said(unknown, visit_list.rules, language))
     return lines
 
 
