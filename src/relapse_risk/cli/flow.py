@@ -22,7 +22,7 @@ from relapse_risk.cli.options import (
     store_of,
     thresholds_of_project,
 )
-from relapse_risk.terminal import console, errors_shown, print_backtest, print_table, progress
+from relapse_risk.terminal import console, errors_shown, print_backtest, print_result, progress
 
 if TYPE_CHECKING:
     from relapse_risk.vocabulary import Language
@@ -270,8 +270,8 @@ def record_visits(
     from relapse_risk.config import Experiment
     from relapse_risk.outputs.contacts import read_password
     from relapse_risk.outputs.feedback import record_visits as record
+    from relapse_risk.outputs.feedback_tables import feedback_tables
     from relapse_risk.outputs.issued import find_lotteries
-    from relapse_risk.outputs.list_quality import estimate_missed, precision_of_lists
     from relapse_risk.outputs.visit_effect import visit_effect
     from relapse_risk.pipeline import open_store
 
@@ -282,21 +282,10 @@ def record_visits(
         report = record(returned, store_of(store), folders, password=secret)
         for line in report.summary_lines(project.language):
             console().print(line, markup=False)
-        precision = precision_of_lists(report.results)
-        tables = {
-            "核实结果 what visits found": precision.filter(precision["verified"] > 0),
-            "清单以外 beside the list": report.beside,
-            "随机抽样估计的漏列户数 missed, by the audit sample": estimate_missed(report.results),
-        }
-        drawn = find_lotteries(folders)
+        drawn, effect = find_lotteries(folders), None
         if drawn.height:
             is_there = project.experiment.exists()
             experiment = experiment_of(None) if is_there else Experiment(name="default")
             panel = open_store(store_of(store), thresholds_of_project())
-            tables["抽签比较：列入清单带来的变化 what being listed changed, by lot"] = visit_effect(
-                drawn, panel, experiment.label, experiment.cohort
-            )
-        for title, frame in tables.items():
-            if frame.height:
-                rows = [["–" if cell is None else cell for cell in row] for row in frame.rows()]
-                print_table(title, frame.columns, rows)
+            effect = visit_effect(drawn, panel, experiment.label, experiment.cohort)
+        print_result(feedback_tables(report, effect), (), project.language)

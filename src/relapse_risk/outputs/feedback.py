@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 
 from relapse_risk.errors import DataError
+from relapse_risk.outputs.columns import LIST_COLUMNS
 from relapse_risk.outputs.issued import find_issued
 from relapse_risk.outputs.returned import STAFF_COLUMNS, ReturnedList, read_returned
 from relapse_risk.panel.ingest import ingest
@@ -26,6 +27,7 @@ from relapse_risk.panel.tables import TABLE_BY_NAME
 from relapse_risk.vocabulary import NEED_FOUND, NOT_MET, VERIFIED, Bilingual, Language
 
 _HAND = "H"
+_COLUMN_ZH = {column.name: column.zh for column in LIST_COLUMNS}
 _SELF_APPLICATION, _WAITING = "自主申报", "候补"
 
 
@@ -78,14 +80,18 @@ class VisitReport:
                 rows = "、".join(map(str, one.misplaced[:10]))
                 lines.append(_MISPLACED.text(language).format(name, len(one.misplaced), rows))
             if one.changed.height:
-                cells = [f"{row}:{column}" for row, column in one.changed.head(10).iter_rows()]
+                cells = [_cell(row, column, language) for row, column in one.changed.head(10).iter_rows()]
                 lines.append(_CHANGED.text(language).format(name, one.changed.height, "、".join(cells)))
         if self.ingested is not None:
             rejected = sum(counts.rejected for counts in self.ingested.counts.values())
             if rejected:
-                files = "、".join(path.name for path in self.ingested.reject_files)
+                files = "、".join(str(path) for path in self.ingested.reject_files)
                 lines.append(_SENT_BACK.text(language).format(rejected, files))
         return lines
+
+
+def _cell(row: int, column: str, language: Language) -> str:
+    return f"第{row}行{_COLUMN_ZH[column]}" if language == "zh" else f"{row}:{column}"
 
 
 _RECORDED = Bilingual(
@@ -107,7 +113,7 @@ _MISPLACED = Bilingual(
     "sorted alone. They were not recorded; please check.",
 )
 _CHANGED = Bilingual(
-    "{}：{}个系统填写的单元格被改动（行:列 {}），以原清单为准。",
+    "{}：{}个系统填写的单元格被改动（{}），以原清单为准。",
     "{}: {} computed cells were changed (row:column {}); the list as handed out holds.",
 )
 _SENT_BACK = Bilingual("{}行有误，已退回：{}。", "{} rows were sent back to be corrected: {}.")
