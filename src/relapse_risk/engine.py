@@ -24,14 +24,13 @@ from relapse_risk.features.extra import features_for
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
 from relapse_risk.panel.panel import Panel
-from relapse_risk.panel.partition import Partition
+from relapse_risk.panel.partition import PARTITION_HOUSEHOLDS, Partition
 from relapse_risk.panel.place import bucket_of
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.tables import TABLES
 from relapse_risk.terminal import Progress
 from relapse_risk.thresholds import ThresholdTable
 
-PARTITION_HOUSEHOLDS = 20_000
 _Result = TypeVar("_Result")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import polars as pl
 
-from relapse_risk.engine import PARTITION_HOUSEHOLDS, FeatureWork, over_counties, over_partitions
+from relapse_risk.engine import FeatureWork, over_counties, over_partitions
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.explain.attribute import attribute, strongest
 from relapse_risk.features.build import build_features
@@ -26,6 +26,7 @@ from relapse_risk.outputs.outlook import read_outlook
 from relapse_risk.outputs.rule_tables import RuleTables, merged_unverified, summed
 from relapse_risk.outputs.visit_list import ListSettings, VisitList, make_visit_list
 from relapse_risk.outputs.write_list import write_visit_list
+from relapse_risk.panel.partition import PARTITION_HOUSEHOLDS
 from relapse_risk.panel.store import Store
 from relapse_risk.panel.synthetic import Scenario, simulate, write_exports, write_truth
 from relapse_risk.pipeline import Scored

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relapse_risk.engine import PARTITION_HOUSEHOLDS, FeatureWork
+from relapse_risk.engine import FeatureWork
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.features.areas import WholeAreas
 from relapse_risk.features.matrix import INDEX_COLUMNS
-from relapse_risk.panel.partition import Partition
+from relapse_risk.panel.partition import PARTITION_HOUSEHOLDS, Partition
 
 if TYPE_CHECKING:
     import pyarrow as pa

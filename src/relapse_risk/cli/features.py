@@ -32,7 +32,7 @@ def features(
     store: Store = None,
     engine: Annotated[str, typer.Option(help="local, or spark: --out is then a folder.")] = "local",
     master: Annotated[str, typer.Option(help="Spark master, by URI.")] = "local[*]",
-    partition: Annotated[int, typer.Option(min=1, help="Households a partition, about.")] = 20_000,
+    partition: Annotated[int, typer.Option(min=1, help="Households a partition, about.")] = 50_000,
 ) -> None:
     """Compute all indicators as of one or more dates, partition by partition.
 

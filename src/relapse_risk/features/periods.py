@@ -76,7 +76,7 @@ class Periods:
         self.length = rows.sorted(frame["period_months"].cast(pl.Int32).to_numpy())
 
     def column(self, leaf: Expression) -> Array:
-        """Return the values that a leaf reads of every period, as reported; kept for the next formula."""
+        """Return what a leaf reads of every period, in the order of the table; kept for the next formula."""
         if not isinstance(leaf, PeriodValue | PeriodTest):
             raise ContractError(
                 "RR317",
@@ -98,7 +98,7 @@ class Periods:
             cells = cells.is_in(list(leaf.values))
         elif cells.dtype != pl.Float64:
             cells = cells.to_frame().select(as_number("observation", leaf.column, cells.dtype)).to_series()
-        return self._rows.sorted(float_array(cells))
+        return float_array(cells)
 
     @property
     def first_month(self) -> int:
@@ -220,7 +220,10 @@ class _Run:
         months = self._periods.length[rows]
         sources = []
         for leaf in self._program.leaves:
-            values = np.empty(0) if isinstance(leaf, ParameterRef) else self._periods.column(leaf)[rows]
+            if isinstance(leaf, ParameterRef):
+                sources.append(np.empty(0))
+                continue
+            values = self._rows.part(self._periods.column(leaf), rows)
             is_annual = isinstance(leaf, PeriodValue) and leaf.is_annual
             sources.append(values * 12.0 / months if is_annual else values)
         return sources

@@ -28,7 +28,7 @@ from relapse_risk.panel.disk import flush_folder, write_atomically
 from relapse_risk.panel.lock import exclusive_lock
 from relapse_risk.panel.mapping import table_with_extras
 from relapse_risk.panel.panel import Panel
-from relapse_risk.panel.partition import Partition, cut_partitions
+from relapse_risk.panel.partition import PARTITION_HOUSEHOLDS, Partition, cut_partitions
 from relapse_risk.panel.raw import OnProgress, Progress, SourceFile
 from relapse_risk.panel.rejects import TableCounts
 from relapse_risk.panel.staging import StagedRows
@@ -121,7 +121,7 @@ class Store:
         return Panel(tables, stored.extra_columns, self._provenance(stored))
 
     def partitions(
-        self, as_of_dates: Sequence[date], target_households: int | None = 20_000
+        self, as_of_dates: Sequence[date], target_households: int | None = PARTITION_HOUSEHOLDS
     ) -> list[Partition]:
         """Return the units of work for some dates: each household, on each date, lives in exactly one.
 

@@ -192,7 +192,7 @@ class StoredRows:
     def _lying_in(
         self, table: Table, partition: Partition, columns: Sequence[str], wanted: pl.Series | None = None
     ) -> pl.DataFrame:
-        """Return what lies there, every household's rows in the order they have in the store.
+        """Return what lies there, the versions of every row in the order they have in the store.
 
         Where households are ``wanted``, the rows are theirs, and those of others that had the key of one of
         theirs. Tables are wide and copies few, so only what the copies concern is sorted; it stands last.
@@ -202,15 +202,20 @@ class StoredRows:
         where = partition.county_code, (partition.first_bucket, partition.last_bucket)
         order = (SEQUENCE, *table.key, "recorded_on")
         stored, copies = (self.scan(table, *where, copies=copies) for copies in (False, True))
-        names = dict.fromkeys((ID, *table.key))
+        names = (ID, *table.key) if has_own_key(table) else (ID,)
         copied = copies.select(*names).collect()
         keys = pl.concat([stored.select(*names).collect(), copied], rechunk=False)
-        is_kept = pl.lit(value=True) if wanted is None else _has_key_of(keys, wanted, table)
-        is_tied = pl.col(ID).is_in(_tied(keys, copied[ID].unique(), table).implode())
-        plain = stored.filter(is_kept & ~is_tied).select(columns).collect()
+        if wanted is not None:
+            is_kept = _has_key_of(keys, wanted, table)
+            stored, copies = stored.filter(is_kept), copies.filter(is_kept)
+        last = [copies]
+        if has_own_key(table):  # any other row has no version under another household
+            is_tied = pl.col(ID).is_in(_tied(keys, copied[ID].unique(), table).implode())
+            last, stored = [stored.filter(is_tied), copies], stored.filter(~is_tied)
+        plain = stored.select(columns).collect()
         read = list(dict.fromkeys((*order, ID, *columns)))
-        tied = [frame.filter(is_kept & is_tied).select(read).collect() for frame in (stored, copies)]
-        ordered = pl.concat(tied).sort(*order, maintain_order=True).select(columns)
+        ordered = pl.concat([frame.select(read).collect() for frame in last])
+        ordered = ordered.sort(*order, maintain_order=True).select(columns)
         return pl.concat([plain, ordered], rechunk=False)
 
     def _wanted(self, partition: Partition) -> pl.Series:
@@ -267,9 +272,9 @@ def _has_key_of(keys: pl.DataFrame, wanted: pl.Series, table: Table) -> pl.Expr:
 
 
 def _tied(keys: pl.DataFrame, households: pl.Series, table: Table) -> pl.Series:
-    """Return some households, and any that shares a key with one of them."""
-    while not households.is_empty() and has_own_key(table):
-        [key] = table.key
+    """Return some households, and any that shares a key of its own with one of them."""
+    [key] = table.key
+    while not households.is_empty():
         theirs = keys[key].filter(keys[ID].is_in(households.implode())).unique()
         sharing = keys[ID].filter(keys[key].is_in(theirs.implode())).unique()
         if len(sharing) <= len(households):
