@@ -220,7 +220,7 @@ def main() -> None:
     options.add_argument("--store", type=Path, required=True, help="made where it is missing")
     options.add_argument("--households", type=int, default=100_000)
     options.add_argument("--months", type=int, default=MONTHS)
-    options.add_argument("--partition", type=int, default=20_000)
+    options.add_argument("--partition", type=int, default=50_000)
     options.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     options.add_argument("--no-kin", action="store_true", help="no household of a new store follows another")
     options.add_argument("--way", help=argparse.SUPPRESS)

@@ -209,6 +209,21 @@ def test_cutting() -> None:
     ]
 
 
+def test_parts_of_a_county_are_of_about_the_same_size() -> None:
+    day = date(2024, 1, 1)
+
+    def sizes(villages: int, target: int) -> list[int]:
+        rows = [("1", bucket, day, 10) for bucket in range(villages)]
+        counts = pl.DataFrame(rows, schema=["_county", "_bucket", "as_of_date", "households"], orient="row")
+        found = cut_partitions(counts.with_columns(pl.col("_bucket").cast(pl.UInt16)), target)
+        return [part.households for part in found]
+
+    assert sizes(62, 500) == [620], "a county a little larger than asked for stays whole"
+    assert sizes(63, 500) == [310, 320]
+    assert sizes(101, 300) == [340, 330, 340]
+    assert sizes(3, 1) == [10, 10, 10], "villages are never cut"
+
+
 def test_row_groups_follow_the_buckets(tmp_path: Path, store: Store) -> None:
     import pyarrow.parquet as pq
 
