@@ -108,12 +108,7 @@ class FeatureWork:
         So the order of rows does not depend on how the store is cut.
         """
         matrix = build_features(
-            self.open(partition),
-            partition.as_of_dates,
-            self.features,
-            areas=areas,
-            library=self.library,
-            is_last_use=True,
+            self.open(partition), partition.as_of_dates, self.features, areas=areas, library=self.library
         )
         places = matrix.index.select("household_id", "as_of_date", bucket_of(matrix.index["village_code"]))
         order = places.select(pl.arg_sort_by(places.columns[2], "household_id", "as_of_date")).to_series()

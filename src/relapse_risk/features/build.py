@@ -41,7 +41,6 @@ def build_features(
     what_if: Sequence[Threshold] = (),
     areas: WholeAreas | None = None,
     library: FeatureSet | None = None,
-    is_last_use: bool = False,
 ) -> FeatureMatrix:
     """Return the features of every household known on each as-of date.
 
@@ -64,8 +63,6 @@ def build_features(
         Whole counties and townships, where the panel holds a part of them only.
     library : FeatureSet, optional
         The features that formulas may name; ``features_for(panel)`` where not given.
-    is_last_use : bool
-        The panel is not read again: what is decoded is let go, which takes less memory.
 
     Returns
     -------
@@ -89,13 +86,12 @@ def build_features(
     chosen = {day: _chosen(households, day) for day in as_of_dates}
     plan, formula_of = _planned(wanted, every)
     known = panel.known_at_each(as_of_dates)
-    decoded = Decoded(known[0].histories, is_last_use=is_last_use)
+    decoded = Decoded(known[0].histories)
     dated = [
         Evaluation(each, each.thresholds(thresholds).laid_over(what_if), formula_of, decoded, areas)
         for each in known
     ]
     periods = decoded.periods.compute(plan.period_nodes, [each.moment for each in dated])
-    decoded.periods.forget()
     rows = [
         _positions(each, chosen[panel_then.as_of_date]) for each, panel_then in zip(dated, known, strict=True)
     ]

@@ -34,7 +34,8 @@ EMPTY_MEANS_NONE = frozenset(
         ("event", "disease_code"),
     }
 )
-FALSE, UNKNOWN, TRUE = 0, 1, 2  # so that *and* is the smaller, *or* the larger, and *not* turns them round
+# In such an order that *and* is the smaller, *or* the larger, and *not* turns them round.
+FALSE, UNKNOWN, TRUE = np.int8(0), np.int8(1), np.int8(2)
 
 Truth = NDArray[np.int8]
 
@@ -118,7 +119,7 @@ class Cells:
         """
         if conditions in self._truths:
             return self._truths[conditions]
-        truth = np.full(len(self._rows), TRUE, dtype=np.int8)
+        truth = np.full(len(self._rows), TRUE)
         for condition in conditions:
             truth = np.minimum(truth, self._one(condition, as_of_date, virtual))
         if not any(self._is_dated(condition) for condition in conditions):
@@ -155,7 +156,7 @@ class Cells:
     def _of_column(self, condition: ColumnCondition, as_of_date: date, virtual: dict[str, Array]) -> Truth:
         column, values = condition.column, condition.values
         if condition.test == "missing":
-            return np.where(self.is_filled(column), FALSE, TRUE).astype(np.int8)
+            return np.where(self.is_filled(column), FALSE, TRUE)
         if condition.test == "days_ago":
             fewest, most = values
             days = day_number(as_of_date) - self.day(column)
@@ -164,7 +165,7 @@ class Cells:
                 is_true &= days >= float(fewest)
             if most is not None:
                 is_true &= days <= float(most)
-            return np.where(is_true, TRUE, FALSE).astype(np.int8)
+            return np.where(is_true, TRUE, FALSE)
         if condition.test in ("in", "has") and self._is_text(column):
             return self._of_text(condition)
         numbers = virtual[column] if column in virtual else self.number(column)
@@ -177,7 +178,7 @@ class Cells:
                 is_true = numbers < float(str(values[0]))
             case _:
                 is_true = numbers == (1.0 if condition.test == "true" else 0.0)
-        return np.where(np.isnan(numbers), UNKNOWN, np.where(is_true, TRUE, FALSE)).astype(np.int8)
+        return np.where(np.isnan(numbers), UNKNOWN, np.where(is_true, TRUE, FALSE))
 
     def _is_text(self, column: str) -> bool:
         frame = self._rows.frame

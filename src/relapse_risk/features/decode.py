@@ -33,8 +33,8 @@ def float_array(values: pl.Series) -> Array:
     """Return a series as float64, null as NaN."""
     numbers, first = np.empty(len(values)), 0
     for chunk in values.get_chunks():  # one by one, so that no second column is made on the way
-        stop = first + len(chunk)
-        numbers[first:stop] = chunk.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        stop, cells = first + len(chunk), chunk.cast(pl.Float64)
+        numbers[first:stop] = (cells.fill_null(np.nan) if cells.null_count() else cells).to_numpy()
         first = stop
     return numbers
 
@@ -103,10 +103,6 @@ class Sorted:
         Columns are decoded first and put in order then: numbers move faster than cells.
         """
         return values if self._order is None else values[self._order]
-
-    def part(self, values: NDArray[_Kind], rows: slice) -> NDArray[_Kind]:
-        """Return some of the sorted rows, of values in the order of the frame: no second column is made."""
-        return values[rows] if self._order is None else values[self._order[rows]]
 
     def take(self, columns: Sequence[str], at: NDArray[np.int64]) -> pl.DataFrame:
         """Return columns of some of the sorted rows, by their places."""

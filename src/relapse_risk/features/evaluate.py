@@ -57,8 +57,6 @@ class Decoded:
     Parameters
     ----------
     histories : mapping of str to History
-    is_last_use : bool
-        Nobody reads the tables again: columns of the largest are let go as they are decoded.
 
     Attributes
     ----------
@@ -66,8 +64,8 @@ class Decoded:
         Every household of any date, sorted; their places number the households.
     """
 
-    def __init__(self, histories: Mapping[str, History], *, is_last_use: bool = False) -> None:
-        self._histories, self._is_last_use = histories, is_last_use
+    def __init__(self, histories: Mapping[str, History]) -> None:
+        self._histories = histories
         households = histories["household"].frame
         self.ids = households["household_id"].unique().sort()
         self.households = Sorted(households, self.ids)
@@ -79,8 +77,7 @@ class Decoded:
         """The reported periods; none where the table is absent."""
         absent = pl.DataFrame(schema=TABLE_BY_NAME["observation"].dtypes)
         history = self._histories.get("observation")
-        rows = Sorted(absent if history is None else history.frame, self.ids, by="period_end")
-        return Periods(rows, history.let_go if history is not None and self._is_last_use else None)
+        return Periods(Sorted(absent if history is None else history.frame, self.ids, by="period_end"))
 
     def child(self, name: str) -> ChildTable | None:
         """Return a table of rows that belong to households; None where nobody handed it in."""

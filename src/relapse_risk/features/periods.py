@@ -7,7 +7,7 @@ counted in rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ContractError
-from relapse_risk.features.decode import Sorted, as_number, float_array
+from relapse_risk.features.decode import Sorted, as_number
 from relapse_risk.features.expression import Array, Expression, ParameterRef
 from relapse_risk.features.nodes import Latest, PeriodTest, PeriodValue, Window
 from relapse_risk.features.program import Program
@@ -63,42 +63,13 @@ class Periods:
     ----------
     rows : Sorted
         By household and ``period_end``.
-    let_go : callable, optional
-        Called with each column once it is decoded, where nobody reads the table again.
     """
 
-    def __init__(self, rows: Sorted, let_go: Callable[[str], None] | None = None) -> None:
-        self._rows, self._let_go = rows, let_go
-        self._held = frozenset(rows.frame.columns)
-        self._columns: dict[tuple[str, tuple[object, ...]], Array] = {}
+    def __init__(self, rows: Sorted) -> None:
+        self._rows = rows
         frame = rows.frame
         self.month = rows.sorted(_last_whole_month(frame["period_end"].to_physical().to_numpy()))
         self.length = rows.sorted(frame["period_months"].cast(pl.Int32).to_numpy())
-
-    def column(self, leaf: Expression) -> Array:
-        """Return what a leaf reads of every period, in the order of the table; kept for the next formula."""
-        if not isinstance(leaf, PeriodValue | PeriodTest):
-            raise ContractError(
-                "RR317",
-                f"formula, {type(leaf).__name__} inside a window",
-                "not a value of one period",
-                "in_period, annual, period_is, param and arithmetic inside windows",
-                "Take it out of the window",
-            )
-        key = leaf.column, leaf.values if isinstance(leaf, PeriodTest) else ()
-        if key not in self._columns:
-            self._columns[key] = self._read(leaf)
-        return self._columns[key]
-
-    def _read(self, leaf: PeriodValue | PeriodTest) -> Array:
-        if leaf.column not in self._held:
-            return np.full(len(self._rows), np.nan)
-        cells = self._rows.frame[leaf.column]
-        if isinstance(leaf, PeriodTest):
-            cells = cells.is_in(list(leaf.values))
-        elif cells.dtype != pl.Float64:
-            cells = cells.to_frame().select(as_number("observation", leaf.column, cells.dtype)).to_series()
-        return float_array(cells)
 
     @property
     def first_month(self) -> int:
@@ -119,26 +90,10 @@ class Periods:
             RR317 where a formula inside a window reads something else than one period.
         """
         program = Program(list(dict.fromkeys(node.inner for node in nodes)))
-        self._decode([leaf for leaf in program.leaves if not isinstance(leaf, ParameterRef)])
         run = _Run(self, self._rows, program, nodes, moments)
         for first, stop in self._blocks():
             run.block(first, stop)
         return run.results()
-
-    def _decode(self, leaves: Sequence[Expression]) -> None:
-        """Decode what the leaves read, column by column, so that no table is there twice."""
-        by_column: dict[str, list[Expression]] = {}
-        for leaf in leaves:
-            by_column.setdefault(getattr(leaf, "column", ""), []).append(leaf)
-        for column, reading in by_column.items():
-            for leaf in reading:
-                self.column(leaf)
-            if self._let_go is not None and column in self._held:
-                self._let_go(column)
-
-    def forget(self) -> None:
-        """Let go of the decoded columns; they are decoded anew where they are asked for again."""
-        self._columns.clear()
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         """Yield ranges of whole households with about as many rows as a processor's cache holds."""
@@ -180,6 +135,9 @@ class _Run:
         self._out = np.full((len(moments), len(self._order), n_households), np.nan)
         self._specs = [_specs(windows) for windows, _ in self._by_inner]
         self._parameters = [self._in_force(moment) for moment in moments]
+        self._cells = _cells(program.leaves, rows.frame)
+        roots = (root for cells in self._cells.values() for root in cells.meta.root_names())
+        self._columns = list(dict.fromkeys(("period_months", *roots)))
 
     def _keep(self, moment: Moment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the known rows, latest first, of which no two of a household overlap; by household."""
@@ -216,14 +174,18 @@ class _Run:
             self._reduce(at, first, stop, rows.start, values)
 
     def _sources(self, rows: slice) -> list[Array]:
-        """Return what each leaf that is no parameter says of every row; nothing for a parameter."""
+        """Return what each leaf that is no parameter says of every row; nothing for a parameter.
+
+        Cells become numbers block by block, so that the table is not there twice.
+        """
         months = self._periods.length[rows]
+        block = self._rows.take(self._columns, np.arange(rows.start, rows.stop)).select(**self._cells)
         sources = []
         for leaf in self._program.leaves:
-            if isinstance(leaf, ParameterRef):
+            if not isinstance(leaf, PeriodValue | PeriodTest):
                 sources.append(np.empty(0))
                 continue
-            values = self._rows.part(self._periods.column(leaf), rows)
+            values = block[_name(leaf)].to_numpy(writable=True)  # read-only ones make numba compile anew
             is_annual = isinstance(leaf, PeriodValue) and leaf.is_annual
             sources.append(values * 12.0 / months if is_annual else values)
         return sources
@@ -266,6 +228,35 @@ class _Run:
             latest[has_any] = self._periods.month[kept[begin[:-1][has_any]]]
             found.append(PeriodResults(values, latest))
         return found
+
+
+def _cells(leaves: Sequence[Expression], frame: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Return, by :func:`_name`, what the leaves read of every period, as reported; NaN where empty."""
+    found = {}
+    for leaf in leaves:
+        if isinstance(leaf, ParameterRef):
+            continue
+        if not isinstance(leaf, PeriodValue | PeriodTest):
+            raise ContractError(
+                "RR317",
+                f"formula, {type(leaf).__name__} inside a window",
+                "not a value of one period",
+                "in_period, annual, period_is, param and arithmetic inside windows",
+                "Take it out of the window",
+            )
+        if leaf.column not in frame.columns:
+            cells = pl.repeat(np.nan, pl.len())
+        elif isinstance(leaf, PeriodTest):
+            cells = pl.col(leaf.column).is_in(list(leaf.values)).cast(pl.Float64)
+        else:
+            cells = as_number("observation", leaf.column, frame.schema[leaf.column])
+        found[_name(leaf)] = cells.fill_null(np.nan)
+    return found
+
+
+def _name(leaf: PeriodValue | PeriodTest) -> str:
+    """Return the name of what a leaf reads of a period; a flow is read once, as reported and per year."""
+    return f"{leaf.column} {leaf.values}" if isinstance(leaf, PeriodTest) else leaf.column
 
 
 def _last_whole_month(days: NDArray[np.int32]) -> NDArray[np.int32]:

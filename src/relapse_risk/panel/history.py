@@ -37,10 +37,6 @@ class History:
     def __init__(self, frame: pl.DataFrame, table: Table) -> None:
         self.frame, self._key = frame, list(table.key)
 
-    def let_go(self, column: str) -> None:
-        """Drop a column that nobody reads again, from the table it came with, too."""
-        self.frame.drop_in_place(column)
-
     @cached_property
     def recorded(self) -> Days:
         """Day each row was recorded on."""
@@ -100,14 +96,8 @@ class DatedHistory(History):
     def __init__(
         self, history: History, is_kept: NDArray[np.bool_], made: Mapping[date, pl.DataFrame]
     ) -> None:
-        self._history = history
         # Rows that do not stand stay where they are: to leave them out would copy every column.
         self.frame = pl.concat([history.frame, *made.values()], rechunk=False)
         days = [np.full(frame.height, day_number(day), dtype=np.int32) for day, frame in made.items()]
         self.recorded = np.concatenate([np.where(is_kept, history.recorded, _NEVER), *days])
         self.superseded = np.concatenate([history.superseded, *(day + 1 for day in days)])
-
-    def let_go(self, column: str) -> None:
-        """Drop a column that nobody reads again, from the table it came with, too."""
-        super().let_go(column)
-        self._history.let_go(column)
