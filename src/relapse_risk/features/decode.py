@@ -106,4 +106,9 @@ class Sorted:
 
     def take(self, columns: Sequence[str], at: NDArray[np.int64]) -> pl.DataFrame:
         """Return columns of some of the sorted rows, by their places."""
-        return self.frame.select(columns)[at if self._order is None else self._order[at]]
+        rows = at if self._order is None else self._order[at]
+        if not len(rows):
+            return self.frame.select(columns).clear()
+        # Where the rows lie near each other, few of the pieces that a table is read in are looked at.
+        first, last = int(rows.min()), int(rows.max())
+        return self.frame.select(columns).slice(first, last - first + 1)[rows - first]

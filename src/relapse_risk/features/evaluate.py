@@ -61,16 +61,23 @@ class Decoded:
     Attributes
     ----------
     ids : polars.Series
-        Every household of any date, sorted; their places number the households.
+        Every household of any date; their places number the households. Their order is that of the store, so
+        that the rows of neighbours in it lie together; whose rows were made for a day stand last.
     """
 
     def __init__(self, histories: Mapping[str, History]) -> None:
         self._histories = histories
         households = histories["household"].frame
-        self.ids = households["household_id"].unique().sort()
+        named = households.select("household_id")
+        self.ids = named.unique(keep="last", maintain_order=True)["household_id"]
         self.households = Sorted(households, self.ids)
         self.cells = Cells(self.households, "household")
         self._children: dict[str, ChildTable] = {}
+
+    @cached_property
+    def rank(self) -> NDArray[np.int64]:
+        """Place of each household among all of them, sorted by identifier."""
+        return np.argsort(self.ids.arg_sort().to_numpy())
 
     @cached_property
     def periods(self) -> Periods:
@@ -210,7 +217,8 @@ class Evaluation:
     ) -> None:
         self._known, self._thresholds, self._formula_of = known, thresholds, formula_of
         self._decoded = decoded or Decoded(known.histories)
-        self._at = np.flatnonzero(self._decoded.households.sorted(known.lives()))
+        at = np.flatnonzero(self._decoded.households.sorted(known.lives()))
+        self._at = at[np.argsort(self._decoded.rank[self._decoded.households.row[at]])]
         self._who = self._decoded.households.row[self._at]
         codes, counties = self._decoded.cells.codes("county_code")
         county = np.full(len(self._decoded.ids), -1, dtype=np.int64)
@@ -259,14 +267,10 @@ class Evaluation:
         plan = formulas if isinstance(formulas, Plan) else Plan(formulas, self._formula_of)
         if periods is None:
             [periods] = self._decoded.periods.compute(plan.period_nodes, [self.moment])
-        self._leaf_values |= {node: self._of_known(values) for node, values in periods.values.items()}
+        self._leaf_values |= {node: values[self._who] for node, values in periods.values.items()}
         months = _last_complete_month(self._known) - periods.latest
-        self._leaf_values[MonthsSinceReport()] = self._of_known(months)
+        self._leaf_values[MonthsSinceReport()] = months[self._who]
         return self._arithmetic(plan, np.arange(self.n_rows) if rows is None else rows, out)
-
-    def _of_known(self, values: Array) -> Array:
-        """Return values by household of any date for those known on this one."""
-        return values if len(values) == len(self._who) else values[self._who]
 
     def _arithmetic(self, plan: Plan, rows: NDArray[np.int64], out: Array | None = None) -> Array:
         leaves = [self._leaf(node, plan) for node in plan.program.leaves]
@@ -304,7 +308,7 @@ class Evaluation:
                 return self._months_since(column)
             case RowStatistic(table=table):
                 rows = self._rows_of(table)
-                return np.full(self.n_rows, np.nan) if rows is None else self._of_known(rows.compute(node))
+                return np.full(self.n_rows, np.nan) if rows is None else rows.compute(node)[self._who]
             case CountyValue(column, ago):
                 return self._county_value(column, ago)
             case AsOfMonth():
