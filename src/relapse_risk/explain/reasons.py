@@ -237,6 +237,7 @@ def _assemble(
     order = RuleOrder(rules)
     sentences: list[list[str]] = []
     to_verify: list[str] = []
+    joined: dict[tuple[Bilingual, ...], str] = {}  # few combinations, many rows
     for basis, said, told, gap in zip(bases, phrases, facts, gaps, strict=True):
         moving, others = order.of(said)
         notes = [SELF_APPLICATION_NOTE.text(language)] if Basis.SELF_APPLICATION in basis else []
@@ -249,8 +250,10 @@ def _assemble(
             *([DATA_GAP_REASON.text(language).replace("{fields}", gap)] if gap else []),
         ]
         sentences.append(list(dict.fromkeys(row))[:k])
-        checks = [*(rule.to_verify for rule in (*moving, *others)), *(check for _, check in shown if check)]
-        to_verify.append(_JOINT[language].join(dict.fromkeys(check.text(language) for check in checks)))
+        checks = (*(rule.to_verify for rule in (*moving, *others)), *(check for _, check in shown if check))
+        if checks not in joined:
+            joined[checks] = _JOINT[language].join(dict.fromkeys(check.text(language) for check in checks))
+        to_verify.append(joined[checks])
     return sentences, to_verify
 
 

@@ -51,6 +51,11 @@ def manifest_of(
 
 def rules_hash(rules: Sequence[Rule]) -> str:
     """Return the hash over what the rules ask, say and mean."""
+    return _hash_of(tuple(rules))
+
+
+@lru_cache(maxsize=16)
+def _hash_of(rules: tuple[Rule, ...]) -> str:
     return sha256_of(
         [
             [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -154,8 +155,9 @@ def _hit_cells(
     named = [rule for rule in rules if rule.code in codes]
     states = hits.states[rows][:, [hits.codes.index(rule.code) for rule in named]] == HIT
     names = [rule.name(language == "zh") for rule in named]
-    joined = [_JOINT.join(names[i] for i in np.flatnonzero(row)) or None for row in states]
-    return {"rule_hits_n": states.sum(axis=1), "rules_hit": pl.Series(joined, dtype=pl.String)}
+    every, of_row = np.unique(states, axis=0, return_inverse=True)  # few combinations, many rows
+    said = pl.Series([_JOINT.join(compress(names, row)) or None for row in every], dtype=pl.String)
+    return {"rule_hits_n": states.sum(axis=1), "rules_hit": said[of_row]}
 
 
 def _named(index: pl.DataFrame, level: str) -> pl.Series:

@@ -74,14 +74,11 @@ def render_rows(
     _check_names(matrix, text, placeholders, value_of)
     if not placeholders:
         return [text] * len(rows)
-    pieces = _cut(text, placeholders)
+    sentence = "%s".join(piece.replace("%", "%%") for piece in _cut(text, placeholders))
     shown = [
         _shown(placeholder, matrix, rows, value_of, NOT_KNOWN.text(language)) for placeholder in placeholders
     ]
-    return [
-        "".join(part for pair in zip(pieces, (*figures, ""), strict=True) for part in pair)
-        for figures in zip(*shown, strict=True)
-    ]
+    return [sentence % figures for figures in zip(*shown, strict=True)]
 
 
 def _shown(
