@@ -16,10 +16,10 @@ from relapse_risk.engine import over_counties
 from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.features.build import build_features
 from relapse_risk.forecast.area import CaseloadForecast, gather
-from relapse_risk.forecast.bottom_up import RiskSums
+from relapse_risk.forecast.bottom_up import RiskSums, level_dates
 from relapse_risk.forecast.caseload import CountyForecast, ForecastSettings, forecast_caseload
 from relapse_risk.forecast.earlier import EXPECTED_FILE, read_expected
-from relapse_risk.forecast.history import NO_HISTORY, read_history
+from relapse_risk.forecast.history import NO_HISTORY, PLACE_COLUMNS, CaseHistory, read_history
 from relapse_risk.modeling.store import load_model, model_file, model_hash
 from relapse_risk.outputs.write_forecast import forecast_files
 from relapse_risk.rules.hit_counts import all_features
@@ -28,6 +28,7 @@ from relapse_risk.vocabulary import Bilingual
 
 if TYPE_CHECKING:
     from relapse_risk.config import Experiment
+    from relapse_risk.modeling.training import TrainedModel
     from relapse_risk.panel.panel import Panel
     from relapse_risk.terminal import Progress
     from relapse_risk.thresholds import ThresholdTable
@@ -97,24 +98,46 @@ class ForecastRequest:
         """Return the forecast of a county, and what is known of its places."""
         known = panel.known_at(self.as_of_date)
         places = KnownPlaces.of(known.households)
-        matrix = model = risks = None
+        model = risks = None
+        before: tuple[RiskSums, ...] = ()
         earlier: tuple[RiskSums, ...] = ()
         if self.model_folder is not None and self.line is None:
-            matrix = build_features(panel, [self.as_of_date], all_features(panel))
-            model = load_model(self.model_folder, matrix.features)
+            model = load_model(self.model_folder, all_features(panel))
         experiment = model.experiment if model else self.experiment
         history = read_history(known, experiment.label, experiment.cohort, line=self.line)
-        if self.model_folder is not None and model is not None and matrix is not None:
-            at_risk = find_at_risk(known, experiment.label, experiment.cohort)
-            scores = model.predict_risk(matrix)
-            village = history.village_rows(known.households)
-            sums = np.bincount(village[at_risk], scores.headline[at_risk], history.villages.height)
-            risks = RiskSums(self.as_of_date, experiment.label.horizon_months, sums.astype(float))
+        if self.model_folder is not None and model is not None:
+            *sums, risks = village_risks(panel, history, model)
+            before = tuple(sums)
             judged = model_file(self.model_folder, EXPECTED_FILE)
             earlier = read_expected(judged, history.villages, self.as_of_date) if judged else ()
         costs = [self.costs[area] for area in sorted(self.costs, key=len) if county.startswith(area)]
         cost = costs[-1] if costs else None
-        return forecast_caseload(history, self.settings, risks, earlier, cost), places
+        return forecast_caseload(history, self.settings, risks, before, earlier, cost), places
+
+
+def village_risks(panel: Panel, history: CaseHistory, model: TrainedModel) -> list[RiskSums]:
+    """Return the risks summed by village, on dates that tell the model's level and, last, the as-of date.
+
+    A household counts in its village of the as-of date. Where on an earlier date less than half as many
+    households of a village were at risk as are now, nothing is said of it: they had not been recorded yet.
+    """
+    first, label = panel.first_recorded_on or date.min, model.experiment.label
+    days = [day for day in level_dates(history) if day >= first]
+    days.append(history.as_of_date)
+    matrix = build_features(panel, days, model.features, library=all_features(panel))
+    risk = model.predict_risk(matrix).headline
+    homes = panel.known_at(history.as_of_date).table("household").select("household_id", *PLACE_COLUMNS)
+    sums, n = [], history.villages.height
+    for day, known in zip(days, panel.known_at_each(days), strict=True):
+        at_risk = find_at_risk(known, label, model.experiment.cohort)
+        rows = (matrix.index["as_of_date"] == day).to_numpy()
+        there = matrix.index.filter(rows).select("household_id").with_columns(risk=risk[rows]).filter(at_risk)
+        there = there.join(homes, on="household_id", how="inner", maintain_order="left")
+        village = history.village_rows(there)
+        expected = np.bincount(village, there["risk"], n).astype(np.float64)
+        sums.append((np.bincount(village, minlength=n), RiskSums(day, label.horizon_months, expected)))
+    now = sums[-1][0]
+    return [replace(one, expected=np.where(2 * then >= now, one.expected, np.nan)) for then, one in sums]
 
 
 def write_forecast(

@@ -11,7 +11,7 @@ import pytest
 
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.forecast.area import gather
-from relapse_risk.forecast.bottom_up import RiskSums, expected_cases
+from relapse_risk.forecast.bottom_up import RiskSums, expected_cases, level_dates, risk_level
 from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload
 from relapse_risk.forecast.earlier import expected_file, read_expected
 from relapse_risk.forecast.history import CaseHistory
@@ -151,21 +151,40 @@ def test_risks_are_spread_by_the_season_whatever_the_date() -> None:
 def test_risks_that_were_right_before_weigh_more_than_risks_that_were_wrong() -> None:
     past = history(60)
     counts = past.relapses.copy()
-    # A bad year that households' risks foresaw and no time series could.
-    counts[:, 36:48] *= 3
+    # Cases move to villages that households' risks foresaw and no time series could.
+    counts[:3, 36:48] *= 4
+    counts[3:, 36:48] //= 2
     past = replace(past, relapses=counts)
     origins = [date(2021, 12, 31), date(2022, 3, 31), date(2022, 6, 30)]
     starts = [month_index(day) + 1 - past.first_month for day in origins]
     came = [counts[:, start : start + 12].sum(axis=1).astype(float) for start in starts]
     now = RiskSums(DAY, 12, came[0])
     found = []
-    for scale in (1.0, 4.0):
-        earlier = [RiskSums(day, 12, scale * sums) for day, sums in zip(origins, came, strict=True)]
-        made = forecast_caseload(past, ForecastSettings(draws=200), now, earlier)
+    for order in (1, -1):
+        earlier = [RiskSums(day, 12, sums[::order]) for day, sums in zip(origins, came, strict=True)]
+        made = forecast_caseload(past, ForecastSettings(draws=200), now, earlier=earlier)
         assert made.combination is not None
         found.append(made.combination.weights)
-    for level in ("village", "township", "county"):
+    for level in ("village", "township"):
         assert found[0][level] > 0.5 > found[1][level]
+
+
+def test_risks_that_were_twice_too_high_are_brought_down_and_few_cases_bring_down_little() -> None:
+    for rate, least, most in ((2.0, 0.45, 0.65), (0.05, 0.75, 1.0)):
+        past = replace(history(60, rate=rate), failing=np.zeros((6, 60), dtype=np.int64))
+        cases = np.full(6, past.relapses.mean() * 24)
+        before = [RiskSums(day, 12, cases) for day in level_dates(past)]
+        made = forecast_caseload(past, ForecastSettings(draws=200), RiskSums(DAY, 12, cases), before)
+        assert made.level.months == 9
+        assert least < made.level.ratio < most
+
+
+def test_villages_whose_households_were_not_known_then_say_nothing_of_the_level() -> None:
+    past = history(60)
+    known = np.where(np.arange(6) < 3, past.relapses.mean(axis=1) * 12, np.nan)
+    level = risk_level([RiskSums(day, 12, known) for day in level_dates(past)], past, np.ones(12))
+    assert level.came == past.relapses[:3, -9:].sum()
+    assert risk_level([], past, np.ones(12)).ratio == 1.0
 
 
 def test_without_earlier_risks_the_weight_is_a_half_and_the_table_says_what_is_used() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relapse_risk.errors import ConfigurationError, ContractError
-from relapse_risk.forecast.bottom_up import RiskSums, expected_cases
+from relapse_risk.forecast.bottom_up import RiskLevel, RiskSums, expected_cases, risk_level
 from relapse_risk.forecast.choose import Cases, Choice, choose_models, reconciled
 from relapse_risk.forecast.combine import Combination, Judged, combine
 from relapse_risk.forecast.history import CaseHistory
@@ -83,6 +83,8 @@ class CountyForecast:
         Of the time series.
     combination : Combination or None
         Of household risks and time series; None without a model.
+    level : RiskLevel
+        By which the household risks were corrected.
     sources : tuple of str
         What the mean is made from: ``hazards``, ``time_series``.
     notes : tuple of Bilingual
@@ -96,6 +98,7 @@ class CountyForecast:
     paths: dict[str, NDArray[Any]]
     choice: Choice
     combination: Combination | None
+    level: RiskLevel
     sources: tuple[str, ...]
     notes: tuple[Bilingual, ...]
     surprises: tuple[Surprise, ...]
@@ -221,6 +224,7 @@ def forecast_caseload(
     history: CaseHistory,
     settings: ForecastSettings,
     risks: RiskSums | None = None,
+    before: Sequence[RiskSums] = (),
     earlier: Sequence[RiskSums] = (),
     yuan_per_case: float | None = None,
 ) -> CountyForecast:
@@ -233,6 +237,9 @@ def forecast_caseload(
     settings : ForecastSettings
     risks : RiskSums, optional
         Of the model; the time series alone where not given.
+    before : sequence of RiskSums
+        Of the same model on dates before (:func:`~relapse_risk.forecast.bottom_up.level_dates`), from which
+        its level is corrected.
     earlier : sequence of RiskSums
         Of models as they were at earlier dates, from which the weight of the risks is learned.
     yuan_per_case : float, optional
@@ -255,7 +262,8 @@ def forecast_caseload(
     skip, steps = origin - history.last_month, settings.months
     cases = present_cases(history)
     choice = choose_models(cases, skip, steps)
-    mean, combination = _mean(history, cases, choice, settings, risks, earlier)
+    level = risk_level(before, history, cases.season)
+    mean, combination = _mean(history, cases, choice, settings, risks, level, earlier)
     sources = ("time_series",) if risks is None else ("hazards", "time_series")
     county = str(history.villages["county_code"][0])
     paths: dict[str, NDArray[Any]] = {
@@ -269,7 +277,7 @@ def forecast_caseload(
         paths["funds_yuan"] = np.rint(paths["relapses"] * yuan_per_case).astype(np.int64)
     found = warnings_of(cases, history.setbacks, origin, county)
     months = tuple(month_end(origin + 1 + step) for step in range(steps))
-    return CountyForecast(history, months, paths, choice, combination, sources, _notes(history), found)
+    return CountyForecast(history, months, paths, choice, combination, level, sources, _notes(history), found)
 
 
 def _mean(
@@ -278,6 +286,7 @@ def _mean(
     choice: Choice,
     settings: ForecastSettings,
     risks: RiskSums | None,
+    level: RiskLevel,
     earlier: Sequence[RiskSums],
 ) -> tuple[Array, Combination | None]:
     """Return the expected new relapses by village and month, and how much of them is of household risks."""
@@ -285,7 +294,7 @@ def _mean(
     skip = last_complete_month(history.as_of_date) - history.last_month
     if risks is None:
         return reconciled(cases, choice, skip, steps), None
-    from_risks = expected_cases(risks, history, cases.season, steps)
+    from_risks = level.ratio * expected_cases(risks, history, cases.season, steps)
     judged = []
     for one in earlier:
         origin = last_complete_month(one.as_of_date)

@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 EVEN = 0.5
 _PRIOR_ORIGINS = 2
 _LEAST_MONTHS, _LEAST_HISTORY = 6, 12
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,10 @@ def combine(cases: Cases, choice: Choice, earlier: Sequence[Judged], skip: int, 
     -----
     The weight has the least squared error of ``w * household risks + (1 - w) * time series`` over places,
     months and origins; a weight of a half counts as two further origins. Origins overlap and share their
-    luck, so few of them should not decide alone.
+    luck, so few of them should not decide alone. What level an earlier model's risks should have had
+    (:func:`~relapse_risk.forecast.bottom_up.risk_level`) is no longer known: they are judged at the level of
+    the time series, by where in the county they expected cases. Of the county's own sum that says nothing, so
+    its weight stays a half.
     """
     parts = [part for one in earlier if (part := _levels_then(cases, choice, one, skip, steps)) is not None]
     weights, rows = {}, []
@@ -75,7 +79,8 @@ def combine(cases: Cases, choice: Choice, earlier: Sequence[Judged], skip: int, 
         square = sum(float(((risks - series) ** 2).sum()) for risks, series, _ in seen)
         product = sum(float(((risks - series) * (came - series)).sum()) for risks, series, came in seen)
         prior = _PRIOR_ORIGINS * square / len(seen) if seen else 0.0
-        weight = (product + EVEN * prior) / (square + prior) if square > 0 else EVEN
+        is_judged = square > 0 and level != "county"
+        weight = (product + EVEN * prior) / (square + prior) if is_judged else EVEN
         weights[level] = w = float(np.clip(weight, 0.0, 1.0))
         total = max(sum(float(came.sum()) for *_, came in seen), 1.0)
         for name, share in (("household_risks", 1.0), ("combined", w)):
@@ -101,6 +106,7 @@ def _levels_then(
     past = cases.until(end)
     series = forecast_levels(past.only(is_known), choice.models, skip, months)
     risks = np.where(is_known[:, None], one.mean[:, :months], 0.0)
+    risks *= series["county"].sum() / max(risks.sum(), _LEAST)
     came = np.where(is_known[:, None], cases.counts[:, end + skip : end + skip + months], 0.0)
     return {
         level: (
