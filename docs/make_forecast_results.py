@@ -225,7 +225,7 @@ def _chosen_quarters(counts: np.ndarray, exposed: np.ndarray, gaps: np.ndarray, 
         name: sum(np.abs(m - c).sum() for m, c in zip(means[name], came, strict=True)) for name in means
     }
     best = min(errors, key=lambda name: errors[name])
-    return sample_paths(ahead(best, n), measure_spread(means[best], came), "regions", DRAWS, 0)
+    return sample_paths(ahead(best, n), measure_spread(means[best], came, 0.25), "regions", DRAWS, 0)
 
 
 def show(table: pl.DataFrame) -> None:

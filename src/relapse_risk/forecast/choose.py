@@ -15,7 +15,7 @@ from relapse_risk.forecast.series import MODELS, season_of
 Array = NDArray[np.float64]
 LEVELS = ("village", "township", "county")
 _ORIGINS, _EVERY_MONTHS, _LEAST_MONTHS = 8, 3, 18
-_PRIOR_SPREAD, _PRIOR_ORIGINS = 0.15, 2
+_PRIOR_SPREAD = 0.15
 _SHAPES = (0.5, 50.0)
 _FALLBACK = "poisson"
 # A village's own smoothing weight would be fitted to a handful of cases.
@@ -174,7 +174,7 @@ def choose_models(cases: Cases, skip: int, steps: int) -> Choice:
     )
     means = [reconciled(cases.until(end), before, skip, steps) for end in ends]
     seen = [cases.counts[:, end + skip : end + skip + steps] for end in ends]
-    return Choice(models, errors, before.variances, measure_spread(means, seen))
+    return Choice(models, errors, before.variances, measure_spread(means, seen, min(_EVERY_MONTHS / steps, 1.0)))
 
 
 def _variances(
@@ -198,31 +198,37 @@ def _variances(
     return found
 
 
-def measure_spread(means: list[Array], seen: list[Array]) -> Spread:
+def measure_spread(means: list[Array], seen: list[Array], fresh: float) -> Spread:
     """Return how far counts were from forecasts beyond what chance alone gives, by the method of moments.
 
     Parameters
     ----------
     means, seen : list of ndarray, shape (n_villages, steps)
         Forecasts and counts, a pair for each origin.
+    fresh : float
+        Share of an origin's months that the origin next to it does not have.
 
     Notes
     -----
     The squared error of a county's sum, less the sum itself (the Poisson variance), over the squared
-    forecast is the variance of the level; a prior of 15% counts as two origins. What the county's single
-    months have beyond that is the variance of a month. Villages and their months likewise, once the county's
-    own departure is taken out.
+    forecast is the variance of the level; what the county's single months have beyond that is the variance
+    of a month. Of a few dozen cases a year such moments tell little: each is drawn to a prior of 15%, by
+    the variance of the moment itself. Villages and their months likewise, once the county's own departure
+    is taken out.
     """
-    prior = np.expm1(_PRIOR_SPREAD**2)
     pairs = [(mean, count) for mean, count in zip(means, seen, strict=True) if mean.sum() > 0]
     county = [(mean.sum(axis=0), count.sum(axis=0)) for mean, count in pairs]
-    # Of a county's months: the excess over a Poisson count's own variance, in squared means.
-    weights = [float((mean**2).sum()) for mean, _ in county]
-    known = _PRIOR_ORIGINS * (np.mean(weights) if weights else 1.0)
-    excess = sum(float(((count - mean) ** 2 - mean).sum()) for mean, count in county)
-    by_month = (excess + known * prior) / (sum(weights) + known)
-    relative = [((count.sum() - mean.sum()) ** 2 - mean.sum()) / mean.sum() ** 2 for mean, count in county]
-    level = max((sum(relative) + _PRIOR_ORIGINS * prior) / (len(relative) + _PRIOR_ORIGINS), prior / 4)
+    years = 1.0 + fresh * (len(county) - 1)
+    level = _drawn(
+        [(count.sum() - mean.sum()) ** 2 - mean.sum() for mean, count in county],
+        [mean.sum() for mean, _ in county],
+        years,
+    )
+    by_month = _drawn(
+        [float(((count - mean) ** 2 - mean).sum()) for mean, count in county],
+        [float(np.sqrt((mean**2).sum())) for mean, _ in county],
+        years * float(np.mean([mean.sum() ** 2 / (mean**2).sum() for mean, _ in county] or [1.0])),
+    )
     village, month = _Moments(), _Moments()
     for mean, count in pairs:
         village.add(mean.sum(axis=1) * (count.sum() / mean.sum()), count.sum(axis=1))
@@ -236,6 +242,33 @@ def measure_spread(means: list[Array], seen: list[Array]) -> Spread:
         village.shape(),
         _Moments.apart(month, village),
     )
+
+
+def _drawn(excess: list[float], cases: list[float], independent: float) -> float:
+    """Return the variance of a relative error, drawn to its prior as far as chance could have made it.
+
+    Parameters
+    ----------
+    excess : list of float
+        Squared errors less the Poisson variance, by origin.
+    cases : list of float
+        Root of what they are over: expected cases.
+    independent : float
+        Errors that do not overlap.
+
+    Notes
+    -----
+    A relative squared error of ``m`` cases has a variance of about ``2 (1 / m + v)**2`` (that of a squared
+    normal); the variance ``v`` itself is thought to be as uncertain as it is large (an exponential prior).
+    """
+    prior = float(np.expm1(_PRIOR_SPREAD**2))
+    weight = sum(m**2 for m in cases)
+    if not weight:
+        return prior
+    mean_cases = weight / sum(cases)
+    noise = 2 * (1 / mean_cases + prior) ** 2 / independent
+    trust = prior**2 / (prior**2 + noise)
+    return max(prior + trust * (sum(excess) / weight - prior), prior / 4)
 
 
 class _Moments:
