@@ -1,13 +1,13 @@
 """Makes the tables and the picture of docs/forecast.md: forecasts judged at rolling origins.
 
-    python docs/make_forecast_results.py --scenarios hebei_like --counties 4 --records hebei_like.csv
+    python docs/make_forecast_results.py --scenarios hebei_like --seeds 11 12 13 --records hebei_like.csv
     python docs/make_forecast_results.py --eph FILE --records eph.csv
     python docs/make_forecast_results.py --show hebei_like.csv ... > results.md
     python docs/make_forecast_results.py --income > income.md
-    python docs/make_forecast_results.py --warnings --counties 4 > warnings.md
+    python docs/make_forecast_results.py --warnings --seeds 11 12 13 > warnings.md
 
-A county is a seed of the scenario. For every origin a model is trained with what was known on its day; from
-the models of earlier origins the weight of the household risks is learned.
+A county is a seed of the scenario. For every origin a model is trained with what was known on its day. Its
+risks on dates before tell its level; from the models of earlier origins the weight of risks is learned.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
+from relapse_risk.caseloads import village_risks
 from relapse_risk.cohort import find_at_risk
 from relapse_risk.config import Experiment, LabelConfig, ModelConfig
 from relapse_risk.features.build import build_features
@@ -29,7 +31,6 @@ from relapse_risk.forecast.backtest import naive_paths, paired, pooled, score_ho
 from relapse_risk.forecast.bottom_up import RiskSums
 from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload, places, present_cases
 from relapse_risk.forecast.choose import measure_spread
-from relapse_risk.forecast.earlier import expected_file, read_expected
 from relapse_risk.forecast.history import PLACE_COLUMNS, CaseHistory, read_history
 from relapse_risk.forecast.paths import sample_paths, sum_groups
 from relapse_risk.forecast.series import MODELS, at_present, season_of
@@ -37,16 +38,13 @@ from relapse_risk.forecast.surprise import warnings_of
 from relapse_risk.modeling.quantile import income_after, risk_agreement
 from relapse_risk.outputs.chart import chart
 from relapse_risk.panel.ingest import ingest
-from relapse_risk.panel.panel import Panel
 from relapse_risk.panel.synthetic.scenario import Scenario
 from relapse_risk.panel.synthetic.simulation import simulate
 from relapse_risk.pipeline import open_store, train, train_income
 from relapse_risk.runs import simulate_exports
 from relapse_risk.windows import month_end, month_index
 
-# Of the first two, only the risks are used.
-TRAINED = [month_end(month_index(date(2022, 6, 30)) + 3 * i) for i in range(7)]
-ORIGINS = TRAINED[2:]
+ORIGINS = [month_end(month_index(date(2022, 12, 31)) + 3 * i) for i in range(5)]
 STEPS, DRAWS = 12, 500
 SCENARIOS = ("hebei_like", "shock_year", "drift")
 NAIVE = ("seasonal naive", "last value")
@@ -55,27 +53,17 @@ LEVELS = ("county", "township", "village")
 PICTURE = Path(__file__).parent / "pictures" / "forecast-crps.svg"
 
 
-def scores_on(panel: Panel, experiment: Experiment, day: date) -> pl.DataFrame:
-    """Return the risks on a day by a model that was trained with what was known then."""
-    model = train(panel, experiment, day)
-    known = panel.known_at(day)
-    at_risk = find_at_risk(known, experiment.label, experiment.cohort)
-    risk = model.predict_risk(build_features(panel, [day])).headline
-    frame = known.households.select(PLACE_COLUMNS).with_columns(as_of_date=day, risk_model=pl.Series(risk))
-    return frame.filter(pl.Series(at_risk))
-
-
-def forecasts_of(history: CaseHistory, day: date, risks: bytes) -> dict[str, np.ndarray]:
+def forecasts_of(
+    history: CaseHistory, risks: list[RiskSums], earlier: tuple[RiskSums, ...]
+) -> dict[str, np.ndarray]:
     """Return the sample paths of the combination and of its parts."""
-    now = read_expected(risks, history.villages, day + timedelta(days=1))[-1]
-    own = RiskSums(day, now.horizon_months, np.nan_to_num(now.expected))
-    earlier = read_expected(risks, history.villages, day)
+    *before, own = risks
     only = ForecastSettings(STEPS, DRAWS, hazard_weight=1.0)
     settings = ForecastSettings(STEPS, DRAWS)
     return {
         "time series": forecast_caseload(history, settings).paths["relapses"],
-        "household risks": forecast_caseload(history, only, own).paths["relapses"],
-        "combined": forecast_caseload(history, settings, own, earlier).paths["relapses"],
+        "household risks": forecast_caseload(history, only, own, before).paths["relapses"],
+        "combined": forecast_caseload(history, settings, own, before, earlier).paths["relapses"],
     }
 
 
@@ -110,10 +98,9 @@ def county_records(scenario: str, households: int, seed: int) -> Iterator[dict[s
         simulate_exports(households, 72, scenario, seed, root / "exports")
         ingest([str(root / "exports")], root / "store")
         panel = open_store(root / "store")
-        scores = pl.concat([scores_on(panel, experiment, day) for day in TRAINED])
-        risks = expected_file(scores, experiment.label.horizon_months).encode()
         last = panel.last_recorded_on or date.max
         whole = read_history(panel.known_at(last), experiment.label, experiment.cohort)
+        past: list[tuple[RiskSums, pl.DataFrame]] = []
         for day in ORIGINS:
             history = read_history(panel.known_at(day), experiment.label, experiment.cohort)
             start = month_index(day) + 1 - whole.first_month
@@ -128,11 +115,21 @@ def county_records(scenario: str, households: int, seed: int) -> Iterator[dict[s
             actual, exposed = (
                 part[rows, start : start + STEPS] * is_there for part in (whole.relapses, whole.exposed)
             )
-            for record in judged(forecasts_of(history, day, risks), day, history, actual, exposed):
+            risks = village_risks(panel, history, train(panel, experiment, day))
+            earlier = tuple(_in_places(one, then, history.villages) for one, then in past)
+            past.append((risks[-1], history.villages))
+            for record in judged(forecasts_of(history, risks, earlier), day, history, actual, exposed):
                 yield {"series": scenario, "county": seed, "origin": str(day), **record}
 
 
-def warnings(households: int, counties: int) -> pl.DataFrame:
+def _in_places(sums: RiskSums, then: pl.DataFrame, now: pl.DataFrame) -> RiskSums:
+    """Return sums by the villages of a later date; NaN for one that had no such code."""
+    known = then.with_columns(expected=pl.Series(sums.expected))
+    expected = now.join(known, on=PLACE_COLUMNS, how="left", maintain_order="left")["expected"]
+    return replace(sums, expected=expected.fill_null(float("nan")).to_numpy())
+
+
+def warnings(households: int, seeds: list[int]) -> pl.DataFrame:
     """Return when counties were first warned of, by month from 2022-12 to 2024-06, and how often.
 
     The bad year of ``shock_year`` runs from January to December 2023; its first quarter is reported in April.
@@ -141,7 +138,7 @@ def warnings(households: int, counties: int) -> pl.DataFrame:
     months = [month_end(month_index(date(2022, 12, 31)) + i) for i in range(19)]
     rows = []
     for scenario in ("shock_year", "hebei_like"):
-        for seed in range(1, counties + 1):
+        for seed in seeds:
             panel = simulate(households, 72, Scenario.load(scenario), seed=seed).panel()
             said = []
             for day in months:
@@ -301,7 +298,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--households", type=int, default=2000)
-    parser.add_argument("--counties", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="one county each")
     parser.add_argument("--scenarios", nargs="*", default=[])
     parser.add_argument("--eph", type=Path)
     parser.add_argument("--records", type=Path, help="CSV that the records are written to")
@@ -312,12 +309,12 @@ def main() -> None:
     if asked.income:
         show(income_agreement(asked.households, ORIGINS[-1]))
     elif asked.warnings:
-        show(warnings(asked.households, asked.counties))
+        show(warnings(asked.households, asked.seeds))
     elif asked.show:
         text = {"origin": pl.String}
         show_records(pl.concat([pl.read_csv(path, schema_overrides=text) for path in asked.show]))
     else:
-        counties = [(name, seed) for name in asked.scenarios for seed in range(1, asked.counties + 1)]
+        counties = [(name, seed) for name in asked.scenarios for seed in asked.seeds]
         records = [r for name, seed in counties for r in county_records(name, asked.households, seed)]
         if asked.eph:
             records += list(eph_records(asked.eph))

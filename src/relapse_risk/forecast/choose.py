@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 LEVELS = ("village", "township", "county")
 _ORIGINS, _EVERY_MONTHS, _LEAST_MONTHS = 8, 3, 18
 _PRIOR_SPREAD = 0.15
-_SHAPES = (0.5, 50.0)
+_SHAPES = (0.5, 1000.0)
 _FALLBACK = "poisson"
 # A village's own smoothing weight would be fitted to a handful of cases.
 _MODELS_AT = {
@@ -174,7 +174,9 @@ def choose_models(cases: Cases, skip: int, steps: int) -> Choice:
     )
     means = [reconciled(cases.until(end), before, skip, steps) for end in ends]
     seen = [cases.counts[:, end + skip : end + skip + steps] for end in ends]
-    return Choice(models, errors, before.variances, measure_spread(means, seen, min(_EVERY_MONTHS / steps, 1.0)))
+    return Choice(
+        models, errors, before.variances, measure_spread(means, seen, min(_EVERY_MONTHS / steps, 1.0))
+    )
 
 
 def _variances(
