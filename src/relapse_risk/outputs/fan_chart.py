@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SEEN_MONTHS = 36
 _COLOR = "#0072b2"
 _SHADES = {95: 0.15, 80: 0.25, 50: 0.4}
+_PLACE = (0.075, 0.23, 0.91, 0.68)
 _SEEN = Bilingual("已发生", "observed")
 _MEDIAN = Bilingual("中位数", "median")
 _INTERVAL = Bilingual("区间", "interval")
@@ -78,7 +79,8 @@ def fan_chart(observed: pl.DataFrame, forecast: pl.DataFrame, place: str, langua
                 label=f"{share}% {letters.text(_INTERVAL)}",
             )
         medians = ahead["median"].to_list()
-        axes.plot(days, medians, "_", color="#003a63", markersize=12, label=letters.text(_MEDIAN))
+        left, right = ([day + side * width / 2 for day in days] for side in (-1, 1))
+        axes.hlines(medians, left, right, color="#003a63", linewidth=1.5, label=letters.text(_MEDIAN))
         axes.plot(past, seen["relapses"].to_list(), "o-", color="black", markersize=4, linewidth=0.8,
                   label=letters.text(_SEEN))  # fmt: skip
         if past and days and (days[0] - past[-1]).days > 45 * every:
@@ -90,4 +92,7 @@ def fan_chart(observed: pl.DataFrame, forecast: pl.DataFrame, place: str, langua
         axes.set_title(f"{letters.text(TITLES[every])}  {letters.legible(place, '')}".strip(), loc="left")
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, -0.32), ncols=5, fontsize=8)
+        # All these charts are alike: looking for a layout would draw each of them twice.
+        figure.set_layout_engine("none")
+        axes.set_position(_PLACE)
     return figure
