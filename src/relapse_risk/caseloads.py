@@ -184,6 +184,8 @@ def write_forecast(
     }
     forecast = replace(forecast, notes_of={**forecast.notes_of, **told})
     settings = request.settings
+    if on_progress:
+        on_progress("tables, charts and pages", 0, 0)
     contents = {
         "inputs": store_facts(store),
         "as_of_date": str(request.as_of_date),

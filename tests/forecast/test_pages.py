@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import replace
@@ -174,3 +175,37 @@ def test_no_code_in_a_workbook_reads_like_a_withheld_count_or_a_number(forecast:
     assert {type(row[0]) for row in rows} <= {int, type(None)}
     assert {type(row[8]) for row in rows} <= {int, type(None)}
     assert rows[-1][2] == "合计"
+
+
+@pytest.mark.slow
+def test_planners_can_sort_switch_unfold_and_print(
+    browser, forecast: CaseloadForecast, tmp_path: Path
+) -> None:
+    """One walk through the county's page in a real browser; tables have names and rows have headers."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    path = tmp_path / "forecast.html"
+    path.write_bytes(page_of(forecast, "13", "zh"))
+    browser.get(path.as_uri())
+    rows = "[...document.querySelectorAll('#tables table')[0].tBodies[0].rows]"
+    cases = f"return {rows}.map(row => +row.cells[2].innerText)"
+    browser.find_element(By.CSS_SELECTOR, "[data-c='0-2']").send_keys(Keys.ENTER)
+    found = browser.execute_script(cases)
+    assert found == sorted(found, reverse=True)
+    assert browser.switch_to.active_element.get_attribute("data-c") == "0-2"
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    assert browser.execute_script(cases) == sorted(found)
+    browser.find_element(By.ID, "language").click()
+    assert browser.title == "Caseload forecast 甲县"
+    tables = browser.find_elements(By.CSS_SELECTOR, "#tables table")
+    assert [table.accessible_name for table in tables[:2]] == [
+        "Townships, by expected new cases per responsible person",
+        "Expected new relapses in the months to come, by township",
+    ]
+    assert all(table.find_elements(By.CSS_SELECTOR, "tbody th[scope=row]") for table in tables)
+    assert "whole county" in tables[1].text
+    browser.find_element(By.CSS_SELECTOR, "#fan summary").click()
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#fan tbody tr")) == 36 + 12
+    assert base64.b64decode(browser.print_page()).startswith(b"%PDF")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,6 @@ import pytest
 
 from relapse_risk.outputs.page import page_bytes
 from relapse_risk.outputs.visit_list import CountyList, VisitList
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
 
 OUTLOOK = {
     "code": "139901",
@@ -113,22 +108,6 @@ def test_a_cell_can_not_end_the_script_it_stands_in(made: VisitList) -> None:
 def test_a_list_without_details_has_no_page(made: VisitList) -> None:
     with pytest.raises(ValueError, match="details"):
         page_of(made, replace(made.counties[0], details=None))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("needs Debian's chromium and chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
-        options.add_argument(f"--{flag}")
-    options.add_argument("--window-size=1300,900")
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

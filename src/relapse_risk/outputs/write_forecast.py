@@ -8,6 +8,7 @@ from dataclasses import replace
 import polars as pl
 
 from relapse_risk.forecast.area import PROVINCE, CaseloadForecast
+from relapse_risk.forecast.caseload import BOUND_COLUMNS
 from relapse_risk.outputs.files import csv_bytes, json_bytes
 from relapse_risk.outputs.forecast_page import county_page, provincial_page
 from relapse_risk.outputs.forecast_words import HEADERS, LEVELS, MODELS, QUANTITIES, WITHHELD_NOTE
@@ -32,31 +33,20 @@ def forecast_tables(
 
     A whole period's month reads "total".
     """
-    whole = Bilingual("合计", "total").text(language)
     called = {PROVINCE: LEVELS["province"].text(language), **names}
-    name = pl.col("code").replace(called).alias("name")
-    code = _code_shown("code")
-    shown = forecast.table.select(
-        "level",
-        code,
-        name,
-        "quantity",
-        pl.col("month").dt.strftime("%Y-%m").fill_null(whole),
-        pl.col("mean").round(3),
-        pl.exclude("level", "code", "quantity", "month", "mean"),
-    )
-    ahead = forecast.ahead.select(
-        "level", code, name, pl.col("mean").round(3), pl.exclude("level", "code", "mean")
-    ).select("level", "code", "name", "months_ahead", pl.exclude("level", "code", "name", "months_ahead"))
-    if language == "zh":
-        ahead = ahead.with_columns(pl.col("level").replace(_LEVEL_ZH))
-        shown = shown.with_columns(
-            pl.col("level").replace(_LEVEL_ZH),
-            pl.col("quantity").replace({name: label.zh for name, label in QUANTITIES.items()}),
-        )
+    place = [pl.col("level"), _code_shown("code"), pl.col("code").replace(called).alias("name")]
+    number = [pl.col("mean").round(3), *map(pl.col, ("median", *BOUND_COLUMNS))]
+    words = [] if language == "en" else [pl.col("level").replace(_LEVEL_ZH)]
+    ahead = forecast.ahead.select(*place, "months_ahead", *number).with_columns(words)
     tables = [ResultTable(AHEAD, ahead, HEADERS)]
+    month = pl.col("month").dt.strftime("%Y-%m").fill_null(Bilingual("合计", "total").text(language))
+    quantity = pl.col("quantity").replace(
+        {} if language == "en" else {name: label.zh for name, label in QUANTITIES.items()}
+    )
     for level, label in LEVELS.items():
-        rows = shown.filter(pl.col("level") == (label.zh if language == "zh" else level))
+        # One level at a time: a province's villages by month are millions of rows.
+        own = forecast.table.filter(pl.col("level") == level)
+        rows = own.select(*place, quantity, month, *number).with_columns(words)
         tables.append(ResultTable(Bilingual(f"{label.zh}预测", f"{label.en}_forecast"), rows, HEADERS))
     choices = forecast.choices.with_columns(pl.col("wape").round(4), pl.col("weight").round(3))
     if language == "zh":
