@@ -1,9 +1,9 @@
 """Measure what ``docs/results.md`` shows; ``docs/make_results_page.py`` writes the page from it.
 
 ``python benchmarks/results.py WORK PART...`` with PART of ``forecast``, ``distance``, ``no_signal``,
-``change`` and ``eph``. Every step leaves a file in the folder WORK and is passed over where that file is, so
-that a run that was stopped goes on. ``distance`` needs ``forecast``; ``eph`` needs ``--eph``, the Parquet
-file of the panel.
+``change``, ``kinds`` and ``eph``. Every step leaves a file in the folder WORK and is passed over where that
+file is, so that a run that was stopped goes on. ``distance`` needs ``forecast``; ``eph`` needs ``--eph``, the
+Parquet file of the panel.
 """
 
 from __future__ import annotations
@@ -244,6 +244,18 @@ def _by_quarter(scenario: str, seed: int) -> list[dict[str, Any]]:
     return records
 
 
+# --- kinds: every kind of relapse, and who was not wholly seen -----------------------------------------
+
+
+def measure_kinds(work: Path) -> None:
+    """Write what lists of one county find of every kind of relapse, and bounds of what is not seen."""
+    if (work / "kinds-exits.parquet").exists():
+        return
+    result = run_backtest(county("hebei_like", SEEDS[0], HOUSEHOLDS).panel(), experiment_on(ORIGINS))
+    for name, table in {"kinds": result.kinds, "censoring": result.censoring, "exits": result.exits}.items():
+        _write(table, work / f"kinds-{name}.parquet")
+
+
 # --- eph: the real panel beside its reference results --------------------------------------------------
 
 
@@ -322,7 +334,9 @@ def main() -> None:
     """Measure the parts named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path, help="folder for what was measured")
-    parser.add_argument("parts", nargs="+", choices=("forecast", "distance", "no_signal", "change", "eph"))
+    parser.add_argument(
+        "parts", nargs="+", choices=("forecast", "distance", "no_signal", "change", "kinds", "eph")
+    )
     parser.add_argument("--eph", type=Path, help="panel.parquet of the Argentine panel")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -331,6 +345,7 @@ def main() -> None:
         "distance": lambda: measure_distance(options.work),
         "no_signal": lambda: measure_no_signal(options.work),
         "change": lambda: measure_change(options.work),
+        "kinds": lambda: measure_kinds(options.work),
         "eph": lambda: measure_eph(options.work, options.eph),
     }
     for part in options.parts:

@@ -15,6 +15,14 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
+from relapse_risk.evaluation.estimand_tables import (
+    censoring_sentence,
+    censoring_table_rows,
+    exits_table_rows,
+    kinds_sentences,
+    kinds_table,
+    markdown_lines,
+)
 from relapse_risk.evaluation.gain import ScoreOrder, ratio
 from relapse_risk.evaluation.intervals import ClusterBootstrap
 
@@ -357,6 +365,33 @@ def _difference(bootstrap: ClusterBootstrap, mine: Figure, other: Figure) -> str
 # --- the page -----------------------------------------------------------------------------------------
 
 
+# --- (e) ----------------------------------------------------------------------------------------------
+
+
+def kinds_section(work: Path) -> list[str]:
+    """Return what lists find of every kind of relapse, and the bounds of what was not seen."""
+    kinds, censoring, exits = (
+        pl.read_parquet(work / f"kinds-{name}.parquet") for name in ("kinds", "censoring", "exits")
+    )
+    capacity = 0.05
+    return [
+        "## (e) Kinds of relapse, and who was not wholly seen",
+        "",
+        "One county of (a) (seed 7201, 3,000 households, the same two dates, the default model), 5% capacity. Every "
+        "backtest and every model card shows these tables of its own data.",
+        "",
+        *markdown_lines(kinds_table(kinds, capacity, "en")),
+        "",
+        *(f"- {sentence}" for sentence in kinds_sentences(kinds, capacity, "en")),
+        "",
+        censoring_sentence(censoring, "en"),
+        "",
+        *markdown_lines(censoring_table_rows(censoring, capacity, "en")),
+        "",
+        *markdown_lines(exits_table_rows(exits, "en")),
+    ]
+
+
 def _warn_of_another_county(work: Path) -> list[str]:
     """Return a warning where the scenario has changed since (a) was measured."""
     facts = work / "distance.json"
@@ -380,7 +415,7 @@ def page(work: Path) -> str:
         "",
         "What the toolkit finds where the truth is known, and beside others' figures on a real panel; where an aim is "
         "missed, the page says so. Measured by `python benchmarks/results.py WORK forecast distance no_signal change "
-        "eph --eph panel.parquet`, written by `python docs/make_results_page.py WORK`. What equal visits are, and how "
+        "kinds eph --eph panel.parquet`, written by `python docs/make_results_page.py WORK`. What equal visits are, and how "
         "ties are treated, stands in `evaluation/policies.py` and `evaluation/gain.py`.",
         "",
     ]
@@ -390,6 +425,7 @@ def page(work: Path) -> str:
         ("no_signal-*.json", no_signal_section),
         ("change-*.json", change_section),
         ("eph.parquet", eph_section),
+        ("kinds-exits.parquet", kinds_section),
     )
     for pattern, section in parts:
         lines += section(work) if any(work.glob(pattern)) else [f"({section.__name__}: not measured.)"]

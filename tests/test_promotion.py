@@ -75,6 +75,15 @@ def test_the_card_says_how_stable_ranks_lists_and_reasons_are(project: Path) -> 
     assert "trained again with another seed" in card
 
 
+def test_the_card_tells_kinds_of_relapse_apart_and_bounds_what_was_not_seen(project: Path) -> None:
+    card = (project / "models" / "small" / "1" / "card.md").read_text(encoding="utf-8")
+    for heading in ("各类返贫，容量 5%", "Kinds of relapse, capacity 5%", "Who was not wholly seen"):
+        assert f"## {heading}" in card
+    for line in ("because income fell", "only because the line rose", "lasting six months or more"):
+        assert f"| {line} |" in card
+    assert "| bounds |" in card
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_champion_from_refusal_to_list(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from relapse_risk.evaluation import gate

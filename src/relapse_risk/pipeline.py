@@ -21,6 +21,7 @@ from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.backtest import BacktestResult, run_backtest, training_origins
 from relapse_risk.evaluation.guards import check_model, require_guards
+from relapse_risk.evaluation.summary import kinds_and_exits
 from relapse_risk.explain.attribute import Attributions, attribute
 from relapse_risk.features.build import build_features
 from relapse_risk.features.matrix import FeatureMatrix
@@ -287,6 +288,7 @@ def train_and_track(
         models / experiment.name / next_version(models, experiment.name),
         results=result.pooled_table(),
         groups=_groups_of_list(result),
+        relapses=kinds_and_exits(result),
         files={EXPECTED_FILE: expected_file(result.scores, experiment.label.horizon_months)},
     )
     from relapse_risk.modeling.tracking import log_training

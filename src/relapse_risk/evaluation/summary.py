@@ -42,6 +42,27 @@ def summary_markdown(result: BacktestResult) -> str:
     return "\n\n".join(_section(result, language) for language in ("zh", "en")) + "\n"
 
 
+def kinds_and_exits(result: BacktestResult) -> Bilingual:
+    """Return what lists find of every kind of relapse, and what was not seen, as Markdown for a card."""
+    texts = {}
+    for language in ("zh", "en"):
+        sentences = kinds_sentences(result.kinds, result.audited_capacity, language)
+        lines = [*_kinds_and_exits(result, language), "", *(f"- {sentence}" for sentence in sentences)]
+        texts[language] = "\n".join(lines).rstrip()
+    return Bilingual(texts["zh"], texts["en"])
+
+
+def _kinds_and_exits(result: BacktestResult, language: Language) -> list[str]:
+    shown_at = result.audited_capacity
+    title = _text(language, "各类返贫，容量", "Kinds of relapse, capacity")
+    lines = [f"## {title} {_capacity(shown_at, language)}", ""]
+    lines += markdown_lines(kinds_table(result.kinds, shown_at, language))
+    title = _text(language, "未能完整观察的家庭", "Who was not wholly seen")
+    lines += ["", f"## {title}", "", censoring_sentence(result.censoring, language), ""]
+    lines += markdown_lines(censoring_table_rows(result.censoring, shown_at, language))
+    return [*lines, "", *markdown_lines(exits_table_rows(result.exits, language))]
+
+
 def comparison_sentences(pooled: list[Record], language: Language) -> list[str]:
     """Return one plain sentence per comparison and capacity: more, fewer, or not told apart.
 
@@ -112,14 +133,13 @@ def _section(result: BacktestResult, language: Language) -> str:
         lines += ["", f"## {_text(language, '容量', 'Capacity')} {_capacity(capacity, language)}", ""]
         lines += _table(rows, language)
     shown_at = result.audited_capacity
-    title = _text(language, "各类返贫，容量", "Kinds of relapse, capacity")
-    lines += ["", f"## {title} {_capacity(shown_at, language)}", ""]
-    lines += markdown_lines(kinds_table(result.kinds, shown_at, language))
-    title = _text(language, "未能完整观察的家庭", "Who was not wholly seen")
-    lines += ["", f"## {title}", "", censoring_sentence(result.censoring, language), ""]
-    lines += markdown_lines(censoring_table_rows(result.censoring, shown_at, language))
-    lines += ["", *markdown_lines(exits_table_rows(result.exits, language))]
-    lines += ["", _text(language, "## 直说", "## In plain words"), ""]
+    lines += [
+        "",
+        *_kinds_and_exits(result, language),
+        "",
+        _text(language, "## 直说", "## In plain words"),
+        "",
+    ]
     lines += [f"- {sentence}" for sentence in comparison_sentences(pooled, language)]
     lines += [f"- {sentence}" for sentence in kinds_sentences(result.kinds, shown_at, language)]
     lines += [f"- {sentence}" for sentence in _calibration(result, language)]

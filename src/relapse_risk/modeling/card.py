@@ -45,7 +45,10 @@ _LABEL_KINDS = {
 
 
 def render_card(
-    model: TrainedModel, results: pl.DataFrame | None = None, groups: pl.DataFrame | None = None
+    model: TrainedModel,
+    results: pl.DataFrame | None = None,
+    groups: pl.DataFrame | None = None,
+    relapses: Bilingual | None = None,
 ) -> str:
     """Return the model card as Markdown, Chinese first.
 
@@ -57,13 +60,19 @@ def render_card(
     groups : polars.DataFrame, optional
         Errors of one list by group: ``zh``, ``en``, ``n``, ``events``, and ``precision`` and ``recall`` with
         ``_low``, ``_high`` and ``_is_too_few``.
+    relapses : Bilingual, optional
+        Sections in Markdown on the kinds of relapse and on who was not wholly seen, shown as they are.
     """
-    parts = [_page(model, results, groups, language) for language in ("zh", "en")]
+    parts = [_page(model, results, groups, relapses, language) for language in ("zh", "en")]
     return "\n\n---\n\n".join(parts) + "\n"
 
 
 def _page(
-    model: TrainedModel, results: pl.DataFrame | None, groups: pl.DataFrame | None, language: Language
+    model: TrainedModel,
+    results: pl.DataFrame | None,
+    groups: pl.DataFrame | None,
+    relapses: Bilingual | None,
+    language: Language,
 ) -> str:
     def say(zh: str, en: str) -> str:
         return zh if language == "zh" else en
@@ -77,6 +86,7 @@ def _page(
         *lottery_said(model, say),
         *_fitting(model, say),
         *_results(model, results, say),
+        *([] if relapses is None else [relapses.text(language)]),
         *_groups(groups, say),
         *_stability(model, say),
         *_limits(model, say),

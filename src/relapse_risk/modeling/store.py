@@ -37,6 +37,7 @@ from relapse_risk.modeling.model import TrainedModel, fingerprints, match_featur
 from relapse_risk.modeling.scorecard import PointsScorecard
 from relapse_risk.modeling.scorecard_page import PAGE_FILE, render_page
 from relapse_risk.modeling.venn_abers import VennAbers
+from relapse_risk.vocabulary import Bilingual
 
 MODEL_FILE, CARD_FILE, RELIABILITY_FILE = "model.json", "card.md", "reliability.csv"
 CHECKSUM_FILE = "checksums.json"
@@ -60,6 +61,7 @@ def save_model(
     results: pl.DataFrame | None = None,
     files: Mapping[str, str] | None = None,
     groups: pl.DataFrame | None = None,
+    relapses: Bilingual | None = None,
 ) -> Path:
     """Write a model's directory, all of it or none, and return it.
 
@@ -74,6 +76,8 @@ def save_model(
         Further texts by file name, such as the experiment's TOML.
     groups : polars.DataFrame, optional
         Errors by group, for the card.
+    relapses : Bilingual, optional
+        Kinds of relapse and bounds of what was not seen, as Markdown, for the card.
 
     Raises
     ------
@@ -87,7 +91,7 @@ def save_model(
         **model.estimator.fitted_files(),
         MODEL_FILE: _as_text(_plain_model(model)),
         RELIABILITY_FILE: model.reliability.write_csv(),
-        CARD_FILE: render_card(model, results, groups),
+        CARD_FILE: render_card(model, results, groups, relapses),
         **({PAGE_FILE: render_page(model)} if isinstance(model.estimator, PointsScorecard) else {}),
     }
     return write_folder(texts, folder)
