@@ -280,9 +280,9 @@ def make_visit_list(
     }
     plan = _Plan(day, add_months(day, options.valid_months), options, rules, explain, facts)
     counties = []
-    codes = matrix.index["county_code"].to_numpy()
-    for code in sorted(set(codes.tolist())):
-        rows = np.flatnonzero(codes == code)
+    places = matrix.index.select("county_code", row=pl.int_range(pl.len()))
+    for of_county in places.group_by("county_code").agg("row").sort("county_code")["row"]:
+        rows = of_county.to_numpy()
         part = County(
             matrix.rows(rows),
             RuleHits(matrix.index[rows], hits.codes, hits.states[rows]),
@@ -377,9 +377,8 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
     }
     laid = {spoken: lay(spoken) for spoken in languages}
     rows = laid[language]
-    details = None
-    if plan.settings.has_page:
-        details = detail_rows(county, shown, laid, phrases, attributions)
+    has_page = plan.settings.has_page
+    details = detail_rows(county, shown, laid, phrases, attributions) if has_page else None
     return CountyList(
         county_code=county.code,
         county_name=county.name,
