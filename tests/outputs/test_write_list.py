@@ -15,6 +15,7 @@ from relapse_risk.errors import ConfigurationError, MachineError
 from relapse_risk.outputs.columns import LIST_COLUMNS
 from relapse_risk.outputs.issued import find_issued, find_lotteries, lottery_ledger
 from relapse_risk.outputs.manifest import sha256_of
+from relapse_risk.outputs.outlook import Outlook
 from relapse_risk.outputs.write_list import write_visit_list
 from relapse_risk.vocabulary import SCORE_DISCLAIMER
 
@@ -198,3 +199,16 @@ def test_townships_get_files_of_their_own_with_the_ranks_of_the_county(make_list
     parts = [row for path in tmp_path.glob("走访清单_示范县_第*.csv") for row in read(path)]
     assert sorted(parts, key=lambda row: int(row["序号"])) == whole
     assert {row["乡镇"] for row in read(tmp_path / "走访清单_示范县_第1乡_2024-06-30.csv")} == {"第1乡"}
+
+
+def test_a_forecast_is_on_the_page_of_its_county_and_changes_nothing_else(make_list, tmp_path: Path):
+    made = make_list(8)
+    outlook = Outlook("ab12", {made.counties[0].county_code: {"name": "示范县", "fan": None}})
+    write_visit_list(made, tmp_path / "plain")
+    write_visit_list(made, tmp_path / "with", outlook=outlook)
+    plain, told = contents(tmp_path / "plain"), contents(tmp_path / "with")
+    assert json.loads(told["manifest.json"])["forecast_sha256"] == "ab12"
+    assert "forecast_sha256" not in json.loads(plain["manifest.json"])
+    page = "走访清单_示范县_2024-06-30.html"
+    assert '"outlook":{"name":"示范县"' in told[page].decode()
+    assert {name for name in plain if plain[name] != told[name]} == {page, "manifest.json"}
