@@ -131,7 +131,8 @@ def features(store: Path, days: tuple[date, ...], partition: int) -> float:
     """Compute the features of every partition; return the number of rows."""
     from relapse_risk.engine import FeatureWork, over_partitions
 
-    return float(sum(len(matrix) for matrix in over_partitions(FeatureWork.of(store, days), partition)))
+    # A name for each matrix would keep it while the next one is computed.
+    return float(sum(map(len, over_partitions(FeatureWork.of(store, days), partition))))
 
 
 def bucket(store: Path, partition: int) -> float:

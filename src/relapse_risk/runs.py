@@ -105,6 +105,7 @@ def write_features(
         for matrix in over_partitions(work, partition_households, on_progress):
             stream.write(matrix.to_polars())
             unverified.append(unverified_thresholds(matrix, ()))
+            del matrix  # or it would be kept while the next one is computed
     _publish_streamed("features", features_contents(work, unverified), stream)
     return f"{stream.rows} rows, {len(INDEX_COLUMNS) + len(work.features)} columns"
 
@@ -257,6 +258,7 @@ def write_scores(
                 of_row = scores.index.select(pl.col("county_code").cast(pl.Categorical), "as_of_date")
                 rankings.append(of_row.with_columns(ranking=scores.ranking))
                 unverified.append(unverified_thresholds(matrix, ()))
+                del matrix, scores  # or they would be kept while the next ones are computed
         ranking = pl.concat(rankings)
         score = RiskScores(ranking, (), np.empty((ranking.height, 0)), ranking["ranking"].to_numpy()).score
         with ParquetStream(out / "scores.parquet") as stream:
