@@ -13,6 +13,7 @@ from relapse_risk.errors import ConfigurationError
 from relapse_risk.forecast.area import gather
 from relapse_risk.forecast.bottom_up import RiskSums, expected_cases, level_dates, risk_level
 from relapse_risk.forecast.caseload import ForecastSettings, forecast_caseload
+from relapse_risk.forecast.choose import measure_spread
 from relapse_risk.forecast.earlier import expected_file, read_expected
 from relapse_risk.forecast.history import CaseHistory
 from relapse_risk.forecast.paths import Spread, sample_paths
@@ -251,3 +252,13 @@ def test_what_leaves_the_county_hides_small_counts_and_what_gives_them_away() ->
     assert shown.filter(pl.col("township_code") == "1303")["cases"].item() == "*"
     assert (shown["cases"] == "*").sum() == 2
     assert (shown["high80"] == "*").sum() == 2
+
+
+def test_a_spread_is_learned_from_many_cases_and_hardly_from_few() -> None:
+    rng = np.random.default_rng(0)
+    for cases, least, most in ((2.0, 0.08, 0.25), (400.0, 0.3, 0.5)):
+        means = [np.full((10, 4), cases / 10) for _ in range(8)]
+        years = np.exp(0.4 * rng.standard_normal(8) - 0.08)
+        seen = [rng.poisson(mean * year).astype(float) for mean, year in zip(means, years, strict=True)]
+        assert least < measure_spread(means, seen, 1.0).county < most
+    assert measure_spread([], [], 1.0).county == pytest.approx(0.15)
