@@ -235,7 +235,7 @@ def show(table: pl.DataFrame) -> None:
 
 
 def show_records(records: pl.DataFrame) -> None:
-    """Print CRPS, intervals and paired differences; draw CRPS by horizon."""
+    """Print CRPS, errors, coverage by horizon and paired differences; draw CRPS by horizon."""
     scores = pooled(records)
     monthly = scores.filter(horizon="1-12")
     show(monthly.pivot("series", index=["level", "forecast"], values="crps"))
@@ -244,6 +244,8 @@ def show_records(records: pl.DataFrame) -> None:
     names = ["coverage50", "coverage80", "coverage95", "mean_to_came", "wape", "mase", "pinball"]
     at = ours.filter(horizon="1-12").join(totals, on=["series", "level"], maintain_order="left")
     show(at.select("series", "level", "origins", *names[:3], "sum80", *names[3:]))
+    shares = pl.format("{} / {} / {}", *(pl.col(name).round(2) for name in names[:3])).alias("coverage")
+    show(ours.with_columns(shares).pivot("horizon", index=["series", "level"], values="coverage"))
     compared = pl.concat([paired(records, "combined", name) for name in NAIVE])
     told = pl.format("{} ({} to {})", *(pl.col(c).round(3) for c in ("difference", "low95", "high95")))
     wanted = compared.filter(pl.col("level") != "region").with_columns(told.alias("told"))
