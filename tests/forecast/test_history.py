@@ -46,7 +46,7 @@ def only(panel: Panel, **kept: pl.Expr) -> Panel:
 
 
 def assert_sensible(made: CountyForecast) -> None:
-    for table in forecast_tables(gather([made]), "en")[:-1]:
+    for table in forecast_tables(gather([made]), "en", {})[:-1]:
         numbers = table.frame.select(pl.col(pl.Float64, pl.Int64))
         assert numbers.null_count().sum_horizontal().item() == 0
         assert numbers.cast(pl.Float64).select(pl.all().is_finite().all()).row(0) == (True,) * numbers.width
