@@ -15,7 +15,7 @@ from relapse_risk.errors import ContractError, ModelError
 from relapse_risk.features.expression import param
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.features.spec import FeatureSet
-from relapse_risk.modeling.intervals import person_intervals
+from relapse_risk.modeling.intervals import person_intervals, sigmoid
 from relapse_risk.modeling.training import train_model
 from relapse_risk.windows import OriginSplit
 
@@ -107,9 +107,32 @@ def test_without_a_later_window_nothing_is_calibrated_and_it_says_so(training_da
 
 def test_refitting_uses_both_windows_and_keeps_the_calibration(train, model) -> None:
     refitted = train("hazard", calibration=CalibrationConfig(window_months=12, is_refitted=True))
-    assert refitted.calibration == model.calibration
+    assert refitted.calibration.maps == model.calibration.maps
+    assert not model.calibration.shifts
+    assert len(refitted.calibration.shifts) == 3
     assert refitted.estimator.fitted_files() != model.estimator.fitted_files()
     assert refitted.metadata["is_refitted"]
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_refitting_does_not_move_a_changed_level_twice(training_data, experiment, method: str) -> None:
+    matrix, labels = training_data
+    is_later = (labels.index["as_of_date"] == CALIBRATION).to_numpy()
+    # In the later window two of three events do not come.
+    spared = is_later & ~np.isnan(labels.event_month) & (np.arange(len(labels)) % 3 > 0)
+    fewer = replace(
+        labels,
+        event_month=np.where(spared, np.nan, labels.event_month),
+        observed_months=np.where(spared, 12.0, labels.observed_months),
+    )
+    calibration = CalibrationConfig(method=method, window_months=12, is_refitted=True)
+    model = train_model(matrix, fewer, SPLIT, experiment.model_copy(update={"calibration": calibration}))
+    later, ends = matrix.rows(is_later), (3, 6, 12)
+    at_risk, event = person_intervals(fewer.event_month[is_later], fewer.observed_months[is_later], ends)
+    calibrated = model.calibration.apply(model.hazard_margins(later))
+    assert (at_risk * sigmoid(calibrated)).sum() == pytest.approx(event.sum(), rel=0.05)
+    as_if_not_refitted = replace(model.calibration, shifts=()).apply(model.hazard_margins(later))
+    assert (at_risk * sigmoid(as_if_not_refitted)).sum() < 0.8 * event.sum()
 
 
 def test_the_same_inputs_train_the_same_model(train, model) -> None:

@@ -6,7 +6,7 @@ Hazards are calibrated, not cumulative risks, so that risk still rises with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -62,10 +62,19 @@ class MarginMap:
 
 @dataclass(frozen=True)
 class IntervalCalibration:
-    """One rising map an interval."""
+    """One rising map an interval.
+
+    Attributes
+    ----------
+    method : {"none", "level", "sigmoid", "beta", "isotonic"}
+    maps : tuple of MarginMap
+    shifts : tuple of float
+        What is added to each interval's margins first; empty for nothing. See :meth:`carried_over`.
+    """
 
     method: CalibrationMethod
     maps: tuple[MarginMap, ...]
+    shifts: tuple[float, ...] = ()
 
     @classmethod
     def identity(cls, n_intervals: int) -> IntervalCalibration:
@@ -113,18 +122,49 @@ class IntervalCalibration:
             maps.append(_LEARN[method](*part) if enough else learn_level(*part))
         return cls(method, tuple(maps))
 
+    def carried_over(self, learnt_on: Array, margins: Array, at_risk: Array) -> IntervalCalibration:
+        """Return the calibration for a model fitted once more, also on the rows this one was learnt on.
+
+        Parameters
+        ----------
+        learnt_on, margins : ndarray, shape (n, n_intervals)
+            Margins of the same rows by the model before and by the model after.
+        at_risk : ndarray, shape (n, n_intervals)
+            Weights, as ``person_intervals`` gives them.
+
+        Notes
+        -----
+        The maps move the level of the model before to that of the later rows. The model after has seen these
+        rows and has gone part of the way itself: with the maps alone it would go there twice. So its margins
+        are first shifted until it expects as many events as the model before.
+        """
+        if self.method == "none":
+            return self
+        shifts = [
+            learn_level(margins[:, k], at_risk[:, k], at_risk[:, k] * sigmoid(learnt_on[:, k])).intercept
+            for k in range(len(self.maps))
+        ]
+        return replace(self, shifts=tuple(shifts))
+
+    def shifted(self, margins: Array) -> Array:
+        """Return margins at the level of the model that the maps were learnt on, shape as given."""
+        return margins + np.array(self.shifts) if self.shifts else margins
+
     def apply(self, margins: Array) -> Array:
         """Return calibrated margins, shape ``(n, n_intervals)``."""
-        return np.column_stack([each.apply(margins[:, k]) for k, each in enumerate(self.maps)])
+        at_level = self.shifted(margins)
+        return np.column_stack([each.apply(at_level[:, k]) for k, each in enumerate(self.maps)])
 
     def as_json(self) -> dict[str, Any]:
         """Return the calibration as plain values."""
-        return {"method": self.method, "maps": [dict(each.__dict__) for each in self.maps]}
+        maps = [dict(each.__dict__) for each in self.maps]
+        return {"method": self.method, "maps": maps, "shifts": list(self.shifts)}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> IntervalCalibration:
         """Take over what ``as_json`` gave."""
-        return cls(plain["method"], tuple(MarginMap.from_json(each) for each in plain["maps"]))
+        maps = tuple(MarginMap.from_json(each) for each in plain["maps"])
+        return cls(plain["method"], maps, tuple(plain.get("shifts", ())))
 
 
 def learn_level(margin: Array, at_risk: Array, event: Array) -> MarginMap:

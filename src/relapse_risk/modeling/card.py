@@ -226,7 +226,10 @@ def _results(model: TrainedModel, results: pl.DataFrame | None, say: Any) -> lis
     if where == "fit":
         note = say("拟合数据上的（偏乐观）", "on the rows fitted on (too optimistic)")
     if model.metadata["is_refitted"]:
-        note += say("；之后用全部数据重新拟合", "; the model was then fitted once more on all rows")
+        note += say(
+            "；之后用全部数据重新拟合，并调回同一水平",
+            "; the model was then fitted once more on all rows and brought back to the same level",
+        )
     reliability = table(
         [
             say("组", "bin"),

@@ -99,7 +99,7 @@ class TrainedModel:
         ContractError
             RR361 or RR362 where the matrix was built from other features.
         """
-        score = risk_from_margins(self.hazard_margins(matrix))[:, -1]
+        score = risk_from_margins(self.calibration.shifted(self.hazard_margins(matrix)))[:, -1]
         if self.uncertainty is None:
             return np.full((len(score), 2), np.nan)
         return self.uncertainty.interval(score)

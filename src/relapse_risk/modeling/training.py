@@ -103,6 +103,8 @@ def train_model(
         counts[calibration_rows[later]] *= stands_for
         every_row = np.sort(np.concatenate([fit_rows, calibration_rows[later]]))
         estimator = _fitted(matrix, labels, every_row, features, config, counts)
+        again = estimator.hazard_margins(_values(matrix, rows, features))
+        calibration = calibration.carried_over(margins, again, _exposure(labels.rows(rows), experiment))
     metadata = {
         **training_facts(matrix, labels, split, experiment, features, fit_rows, calibration_rows),
         "dropped_features": dropped,
@@ -135,6 +137,12 @@ def _calibrated(
         note.update(calibration_facts(margins, labels, ends, method, groups))
     risk = risk_from_margins(calibration.apply(margins))[:, -1]
     return calibration, reliability_table(risk, labels.outcome, sample_weight=labels.weight), note
+
+
+def _exposure(labels: Labels, experiment: Experiment) -> Array:
+    """Return how much of each interval each row was at risk in, times its weight."""
+    ends = experiment.model.intervals_months
+    return person_intervals(labels.event_month, labels.observed_months, ends, labels.weight)[0]
 
 
 def _values(matrix: FeatureMatrix, rows: Positions, features: FeatureSet) -> Array:
