@@ -96,7 +96,7 @@ class LotteryDraws:
             "not_drawn": int(stays.sum()),
             "events": events,
             "effective": round(effective, 1),
-            "largest_weight": float(raw.max(initial=1.0)),
+            "largest_weight": round(float(raw.max(initial=1.0)), 2),
             "bounded": int((raw > GREATEST_WEIGHT).sum()),
             "is_too_few": effective < FEWEST_EFFECTIVE or events < FEWEST_EVENTS,
         }

@@ -130,12 +130,18 @@ def test_who_was_met_rests_and_who_was_not_comes_back(panel, matrix):
     assert which(pauses(dated, day, 2)) == {"thrice", *two}
     assert which(pauses(dated, date(2024, 9, 5), 2)) == set(), "a quarter after the last visit"
     assert which(pauses(dated, day, 0)) == set()
-    listed = np.array([place["thrice"]])
-    told = not_met_rows(matrix.index, dated, day, 2, listed)
+    placed = np.array([place["thrice"]]), np.array([place["broken"]])
+    told = not_met_rows(matrix.index, dated, day, 2, *placed)
     assert dict(told.select("household_id", "not_met_n").iter_rows()) == {
         ids["thrice"]: 3,
         **dict.fromkeys((ids[name] for name in two), 2),
     }
-    assert told.filter("is_listed")["household_id"].to_list() == [ids["thrice"]]
+    stands = dict(told.select("household_id", "place").iter_rows())
+    assert stands == {
+        ids["thrice"]: "列入",
+        ids["broken"]: "候补",
+        ids["a year"]: "暂缓",
+        ids["same day"]: "暂缓",
+    }
     assert dated["last_visit"][place["met"]] == recent
     assert not comes_back(dated_rows(matrix, None, None, day), day).any()

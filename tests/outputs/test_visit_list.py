@@ -13,7 +13,7 @@ import pytest
 
 from relapse_risk.errors import ConfigurationError, ContractError
 from relapse_risk.features.build import build_features
-from relapse_risk.outputs.capacity import Capacity
+from relapse_risk.outputs.capacity import Capacity, area_names
 from relapse_risk.outputs.columns import LIST_COLUMNS
 from relapse_risk.outputs.visit_list import ListSettings, make_visit_list
 from relapse_risk.outputs.write_list import write_visit_list
@@ -203,7 +203,7 @@ def test_townships_and_teams_have_visits_of_their_own(make_list):
     assert set(first.audit["unit"]) == {"130127", "东组"}
 
 
-def test_units_beyond_their_visits_are_named(make_list):
+def test_units_beyond_their_visits_are_named(make_list, matrix):
     areas = {code: code for code in ("130127", "130224100", "130224101", "130224102")}
     made = make_list(Capacity({"130127": 50, "130224100": 0, "130224101": 0, "130224102": 50}, areas))
     assert made.counties[0].messages == ()
@@ -211,8 +211,10 @@ def test_units_beyond_their_visits_are_named(make_list):
     over = made.counties[1].units.filter(pl.col("excess") > 0)
     assert over.height > 0
     for unit, excess in over.select("unit", "excess").iter_rows():
-        assert f"{unit}超出{excess}户" in said.zh
-        assert f"{unit} by {excess}" in said.en
+        name = area_names(matrix.index)[unit]
+        assert name != unit, "staff know an area by its name"
+        assert f"{name}超出{excess}户" in said.zh
+        assert f"{name} by {excess}" in said.en
 
 
 def test_who_was_not_met_comes_back(matrix, hits, scores, panel):
@@ -266,12 +268,16 @@ def test_who_is_never_met_pauses_and_is_named_but_no_rule_hit_is_dropped(
     assert sum(county.not_met.height for county in made.counties) == len(matrix)
     for county in made.counties:
         assert any("连续3次以上走访未见到人" in message.zh for message in county.messages)
-        is_listed = dict(county.not_met.select("household_id", "is_listed").iter_rows())
-        assert {home for home, there in is_listed.items() if there} == set(county.listed["household_id"])
+        stands = county.not_met.group_by("place").agg("household_id")
+        homes = {name: set(there) for name, there in stands.iter_rows()}
+        assert homes["列入"] == set(county.listed["household_id"])
+        assert homes.get("候补", set()) == set(county.waiting["household_id"])
+        n_pausing = len(homes["暂缓"])
+        assert any(f"暂缓{n_pausing}户" in message.zh for message in county.messages)
     names = [path.name for path in write_visit_list(made, tmp_path / "list")]
     file = next(name for name in names if name.startswith("未见到户_示范县"))
     text = (tmp_path / "list" / file).read_text(encoding="utf-8-sig")
-    assert text.splitlines()[0] == "乡镇,村,户编号,连续未见到次数,上次走访,本期列入"
+    assert text.splitlines()[0] == "乡镇,村,户编号,连续未见到次数,上次走访,本期安排"
     assert not any(
         name.startswith("未见到户") for name in (p.name for p in write_visit_list(plain, tmp_path / "p"))
     )

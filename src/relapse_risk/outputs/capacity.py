@@ -142,6 +142,17 @@ def areas_in(index: pl.DataFrame) -> set[str]:
     return {str(code) for level in _LEVELS for code in index[level].unique().drop_nulls()}
 
 
+def area_names(index: pl.DataFrame) -> dict[str, str]:
+    """Return the names of counties, townships and villages by code, a village's behind its township's."""
+    found: dict[str, str] = {}
+    for level in reversed(_LEVELS):
+        kind = level.removesuffix("_code")
+        areas = index.select(code=level, township="township_code", name=f"{kind}_name").unique("code")
+        for code, township, name in areas.drop_nulls().iter_rows():
+            found[code] = f"{found.get(township, '')}{name}" if level == "village_code" else name
+    return found
+
+
 def capacity_of(text: str) -> int | Capacity:
     """Return capacity as it is given in a call: a number of visits per county, or a file.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from relapse_risk.outputs.standing import LISTED, PAUSING, WAITING
 from relapse_risk.rules.priority import TIERS
 from relapse_risk.vocabulary import Bilingual
 
@@ -43,7 +44,11 @@ def summary_lines(county: str, counts: Mapping[str, int], n_listed: int) -> tupl
 
 
 def list_messages(
-    county: str, counts: Mapping[str, int], units: pl.DataFrame, not_met: pl.DataFrame
+    county: str,
+    counts: Mapping[str, int],
+    units: pl.DataFrame,
+    not_met: pl.DataFrame,
+    names: Mapping[str, str],
 ) -> tuple[Bilingual, ...]:
     """Return what must be said loudly: more to visit than can be, or visits that meet nobody, one by one.
 
@@ -56,7 +61,10 @@ def list_messages(
         unit, capacity, used, audit and excess of every unit of capacity.
     not_met : polars.DataFrame
         Of :func:`~relapse_risk.outputs.standing.not_met_rows`.
+    names : mapping of str to str
+        Of areas, by their codes; a unit that is a team goes by its own.
     """
+    units = units.with_columns(pl.col("unit").replace(dict(names)))
     # A draw of the audit sample where nobody has a visit to make is no emergency.
     is_draw = (pl.col("capacity") == 0) & (pl.col("used") == pl.col("audit"))
     drawn = units.filter(is_draw, pl.col("audit") > 0)
@@ -89,12 +97,16 @@ def list_messages(
 
 def _never_met(county: str, not_met: pl.DataFrame) -> Bilingual:
     least = min(not_met["not_met_n"].to_list())
-    n, listed = not_met.height, int(not_met["is_listed"].sum())
+    n = not_met.height
+    listed, waiting, pausing = (
+        int((not_met["place"] == place.zh).sum()) for place in (LISTED, WAITING, PAUSING)
+    )
     return Bilingual(
-        f"{county}有{n}户连续{least}次以上走访未见到人，本期列入{listed}户，其余{n - listed}户暂缓；"
+        f"{county}有{n}户连续{least}次以上走访未见到人，本期列入{listed}户、候补{waiting}户、暂缓{pausing}户；"
         "请向村里核实是否长期外出或已搬走，名单见“未见到户”文件。",
         f"{county}: {least} or more visits in a row met nobody at {n} households; {listed} are listed now, "
-        f"{n - listed} pause. Please ask the village whether they have moved; the file not_met names them.",
+        f"{waiting} wait, {pausing} pause. Please ask the village whether they have moved; the file not_met "
+        "names them.",
     )
 
 

@@ -20,12 +20,14 @@ from relapse_risk.rules.spec import Rule
 from relapse_risk.rules.tiers import moving_codes
 from relapse_risk.scores import HIT, RuleHits
 from relapse_risk.thresholds import ThresholdTable
-from relapse_risk.vocabulary import NOT_MET
+from relapse_risk.vocabulary import NOT_MET, Bilingual
 from relapse_risk.windows import month_end, month_index
 
 # A quarter: records come late, and an older attempt is history.
 COMES_BACK_DAYS = 92
 DAYS_OF_YEAR = 366
+LISTED, WAITING = Bilingual("列入", "listed"), Bilingual("候补", "waiting")
+PAUSING = Bilingual("暂缓", "pausing")
 
 _SCHEMA = {"household_id": pl.String, "hit_since": pl.Date}
 
@@ -169,7 +171,12 @@ def pauses(dated: pl.DataFrame, day: date, limit: int) -> NDArray[np.bool_]:
 
 
 def not_met_rows(
-    index: pl.DataFrame, dated: pl.DataFrame, day: date, limit: int, listed: NDArray[np.int64]
+    index: pl.DataFrame,
+    dated: pl.DataFrame,
+    day: date,
+    limit: int,
+    listed: NDArray[np.int64],
+    waiting: NDArray[np.int64],
 ) -> pl.DataFrame:
     """Return the households that ``limit`` visits in a row did not meet, so that they do not drop from sight.
 
@@ -181,13 +188,14 @@ def not_met_rows(
         Of :func:`dated_rows`, on the same rows.
     day : date
     limit : int
-    listed : ndarray of int64
-        Positions of the rows that are listed all the same.
+    listed, waiting : ndarray of int64
+        Positions of the rows that are listed, or on the waiting list, all the same.
 
     Returns
     -------
     polars.DataFrame
-        township, village, household_id, not_met_n, last_visit and is_listed, sorted by household.
+        township, village, household_id, not_met_n, last_visit and place, sorted by household: 列入 listed,
+        候补 waiting, or 暂缓 pausing.
     """
     names = {level: pl.coalesce(f"{level}_name", f"{level}_code") for level in ("township", "village")}
     rows = np.flatnonzero(pauses(dated, day, limit))
@@ -195,7 +203,15 @@ def not_met_rows(
         index[rows]
         .select(**names, household_id="household_id")
         .hstack(dated[rows].select(pl.col("not_met_n").cast(pl.Int64), "last_visit"))
-        .with_columns(is_listed=pl.Series(np.isin(rows, listed)))
+        .with_columns(is_listed=np.isin(rows, listed), is_waiting=np.isin(rows, waiting))
+        .with_columns(
+            place=pl.when("is_listed")
+            .then(pl.lit(LISTED.zh))
+            .when("is_waiting")
+            .then(pl.lit(WAITING.zh))
+            .otherwise(pl.lit(PAUSING.zh))
+        )
+        .drop("is_listed", "is_waiting")
         .sort("household_id")
     )
 

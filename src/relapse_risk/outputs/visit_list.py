@@ -14,7 +14,7 @@ import polars as pl
 from relapse_risk.explain.reasons import choose_reasons, default_bases
 from relapse_risk.features.matrix import FeatureMatrix
 from relapse_risk.notebook import html_card
-from relapse_risk.outputs.capacity import Capacity
+from relapse_risk.outputs.capacity import Capacity, area_names
 from relapse_risk.outputs.columns import REASONS, with_headers
 from relapse_risk.outputs.details import RowDetails, detail_rows
 from relapse_risk.outputs.draws import audit_rows, lottery_rows
@@ -321,15 +321,16 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
     seed = int(sha256_of(f"{plan.settings.seed}|{county.code}|{plan.as_of_date}")[:12], 16)
     is_new = (county.dated["hit_since"] >= plan.as_of_date).fill_null(True).to_numpy()
     of_unit = visits.of_county(county.matrix.index)
-    limit, has_hit = plan.settings.not_met_limit, has_moving_hit(county.hits, plan.rules)
+    day, limit = plan.as_of_date, plan.settings.not_met_limit
+    has_hit = has_moving_hit(county.hits, plan.rules)
     selection = plan_visits(
         county.matrix,
         county.hits,
         capacity=of_unit.visits,
         unit=of_unit.unit,
-        is_resting=(rests(county.dated, plan.as_of_date, plan.settings.rest_days) & ~(is_new & has_hit))
-        | (pauses(county.dated, plan.as_of_date, limit) & ~has_hit),
-        comes_back=comes_back(county.dated, plan.as_of_date, limit),
+        is_resting=(rests(county.dated, day, plan.settings.rest_days) & ~(is_new & has_hit))
+        | (pauses(county.dated, day, limit) & ~has_hit),
+        comes_back=comes_back(county.dated, day, limit),
         ranking=county.ranking,
         fallback_ranking=low_incomes_first(county.matrix) if county.ranking is None else None,
         is_new_hit=is_new,
@@ -339,18 +340,16 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
         rng_seed=seed,
         rules=plan.rules,
     )
-    households = county.matrix.index["household_id"]
-    ordered = [households[rows].to_list() for rows in (selection.order, selection.waiting)]
+    households, waiting = county.matrix.index["household_id"], selection.waiting
+    ordered = [households[rows].to_list() for rows in (selection.order, waiting)]
     identity = sha256_of([plan.inputs, selection.counts, ordered])
-    list_id = f"{county.code}-{plan.as_of_date:%Y%m%d}-{identity[:8]}"
-    waiting = selection.waiting
+    list_id = f"{county.code}-{day:%Y%m%d}-{identity[:8]}"
     bases = default_bases(county.matrix, county.hits, plan.rules, waiting, county.ranking is not None)
 
     shown = np.concatenate([selection.order, waiting])
     tiers = np.concatenate([selection.tiers, np.full(len(waiting), YELLOW, dtype=np.int8)])
     why = [*selection.basis, *bases]
     attributions = None if plan.explain is None or not len(shown) else plan.explain(county.matrix.rows(shown))
-
     chosen = choose_reasons(county.matrix, attributions, county.hits, plan.rules, REASONS, shown)
 
     def lay(language: Language) -> pl.DataFrame:
@@ -368,16 +367,16 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
             language=language,
         )
 
-    unit = of_unit.name_of(shown)
-    not_met = not_met_rows(county.matrix.index, county.dated, plan.as_of_date, limit, selection.order)
+    not_met = not_met_rows(county.matrix.index, county.dated, day, limit, selection.order, waiting)
+    unit, units = of_unit.name_of(shown), of_unit.table(selection.units)
     n_listed, language = len(selection.order), plan.settings.language
-    languages: tuple[Language, ...] = ("zh", "en") if plan.settings.has_page else (language,)
+    has_page, names = plan.settings.has_page, area_names(county.matrix.index)
+    languages: tuple[Language, ...] = ("zh", "en") if has_page else (language,)
     phrases = {
         spoken: hit_phrases(county.matrix, county.hits, shown, spoken, plan.rules) for spoken in languages
     }
     laid = {spoken: lay(spoken) for spoken in languages}
     rows = laid[language]
-    has_page = plan.settings.has_page
     details = detail_rows(county, shown, laid, phrases, attributions) if has_page else None
     return CountyList(
         county_code=county.code,
@@ -387,7 +386,7 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
         waiting=rows[n_listed:],
         counts=selection.counts,
         unit=unit,
-        units=of_unit.table(selection.units),
+        units=units,
         audit=audit_rows(households, selection, of_unit),
         lottery=lottery_rows(households, selection, of_unit),
         route=route_of(
@@ -395,6 +394,6 @@ def _county_list(county: County, visits: Capacity, plan: _Plan) -> CountyList:
         ),
         audit_seed=seed,
         not_met=not_met,
-        messages=list_messages(county.name, selection.counts, of_unit.table(selection.units), not_met),
+        messages=list_messages(county.name, selection.counts, units, not_met, names),
         details=details,
     )

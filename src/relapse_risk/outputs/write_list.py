@@ -24,6 +24,7 @@ from relapse_risk.outputs.manifest import MANIFEST_FILE, disclaimer, manifest_of
 from relapse_risk.outputs.outlook import Outlook
 from relapse_risk.outputs.page import page_bytes
 from relapse_risk.outputs.parameter_words import parameters_said
+from relapse_risk.outputs.standing import LISTED, PAUSING, WAITING
 from relapse_risk.outputs.visit_list import CountyList, VisitList
 from relapse_risk.outputs.workbook import LISTED_SHEET, WAITING_SHEET, ListPages, workbook_bytes
 from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
@@ -36,7 +37,7 @@ _NOT_MET_HEADERS = {
     "household_id": "户编号",
     "not_met_n": "连续未见到次数",
     "last_visit": "上次走访",
-    "is_listed": "本期列入",
+    "place": "本期安排",
 }
 _UNSAFE_IN_NAMES = re.compile(r'[\\/:*?"<>|\s\x00-\x1f]+')
 
@@ -154,10 +155,11 @@ def _pages(edition: _Edition, note: list[str], contacts: pl.DataFrame | None) ->
 
 
 def _not_met(rows: pl.DataFrame, language: Language) -> pl.DataFrame:
-    said = Bilingual("是", "yes"), Bilingual("否", "no")
-    yes, no = (text.text(language) for text in said)
-    told = rows.with_columns(is_listed=pl.when("is_listed").then(pl.lit(yes)).otherwise(pl.lit(no)))
-    return told.rename(_NOT_MET_HEADERS) if language == "zh" else told
+    if language == "zh":
+        return rows.rename(_NOT_MET_HEADERS)
+    return rows.with_columns(
+        pl.col("place").replace({text.zh: text.en for text in (LISTED, WAITING, PAUSING)})
+    )
 
 
 def _page(visit_list: VisitList, county: CountyList, outlook: Outlook | None) -> bytes:
