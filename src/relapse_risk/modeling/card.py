@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from relapse_risk.config import Experiment, Outcome
+from relapse_risk.modeling.card_calibration import calibration_said
 from relapse_risk.modeling.card_training import (
     lottery_said,
     sample_said,
@@ -214,44 +215,7 @@ def _fitting(model: TrainedModel, say: Any) -> list[str]:
 
 
 def _results(model: TrainedModel, results: pl.DataFrame | None, say: Any) -> list[str]:
-    where = model.metadata["reliability_on"]
-    maps = model.calibration.maps
-    ends = model.horizons_months
-    lines = [
-        f"({start}, {end}]: {each.kind}, {say('截距', 'intercept')} {each.intercept:.3f}, "
-        f"{say('斜率', 'slope')} {each.slope:.3f}, {say('事件', 'events')} {each.n_events}"
-        for start, end, each in zip((0, *ends[:-1]), ends, maps, strict=True)
-    ]
-    note = say("校准窗口上的", "on the calibration window") if where == "calibration" else ""
-    if where == "fit":
-        note = say("拟合数据上的（偏乐观）", "on the rows fitted on (too optimistic)")
-    if model.metadata["is_refitted"]:
-        note += say(
-            "；之后用全部数据重新拟合，并调回同一水平",
-            "; the model was then fitted once more on all rows and brought back to the same level",
-        )
-    reliability = table(
-        [
-            say("组", "bin"),
-            say("户数", "rows"),
-            say("预测均值", "predicted"),
-            say("实际比例", "observed"),
-            say("95%区间", "95% interval"),
-        ],
-        [
-            [
-                row["bin"],
-                row["n"],
-                f"{row['predicted_mean']:.4f}",
-                f"{row['observed_share']:.4f}",
-                f"{row['observed_low']:.4f}–{row['observed_high']:.4f}",
-            ]
-            for row in model.reliability.iter_rows(named=True)
-        ],
-    )
-    shown = [f"## {say('校准与结果', 'Calibration and results')}", "\n".join(f"- {line}" for line in lines)]
-    shown += _calibration(model, say)
-    shown += [say(f"可靠性表（{note}）：", f"Reliability table ({note}):"), reliability]
+    shown = [f"## {say('校准与结果', 'Calibration and results')}", *calibration_said(model, say)]
     shown += uncertainty_said(model, say)
     if results is not None and results.height:
         body = [[_figure(value) for value in row] for row in results.iter_rows()]
@@ -326,39 +290,6 @@ def _stability(model: TrainedModel, say: Any) -> list[str]:
         told.append(say("此类模型不含随机性。", "This kind of model has no randomness."))
     heading = f"## {say('稳定性', 'Stability')}"
     return [heading, " ".join(told), table([say("比较", "comparison"), *columns.values()], rows)]
-
-
-def _calibration(model: TrainedModel, say: Any) -> list[str]:
-    """Return level and slope on villages held out of the calibration; nothing where none were."""
-    note: Mapping[str, Any] = model.metadata.get("calibration") or {}
-    if not note.get("overall"):
-        return []
-    said = [
-        [name, each["rows"], each["events"], *(_judged(each[key], say) for key in ("in_the_large", "slope"))]
-        for name, each in (
-            (say("全部", "all"), note["overall"]),
-            *((group["value"], group) for group in note["groups"]),
-        )
-    ]
-    heading = say(
-        f"校准方法 {model.calibration.method}；下表按村轮流留出检验：水平偏差（对数优势，0 为正好，大于 0 "
-        "为低估）和斜率（1 为正好，小于 1 为过于极端）。",
-        f"Method: {model.calibration.method}. Calibration-in-the-large (shift of the log-odds; 0 is right, "
-        "above 0 is too low) and slope (1 is right, below 1 is too extreme); each village judged "
-        "by the others.",
-    )
-    columns = [
-        say("组", "group"),
-        say("户数", "rows"),
-        say("事件", "events"),
-        say("水平偏差", "in the large"),
-        say("斜率", "slope"),
-    ]
-    return [heading, table(columns, said)]
-
-
-def _judged(value: float | None, say: Any) -> str:
-    return say("样本过少", "too few to judge") if value is None else f"{value:.2f}"
 
 
 def _limits(model: TrainedModel, say: Any) -> list[str]:
