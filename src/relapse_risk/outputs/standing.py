@@ -74,23 +74,23 @@ def hits_since(
     if since.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
     alive, standing = since["household_id"], standing[has_hit]
+    month = month_index(as_of_date)
+    first = panel.first_recorded_on or as_of_date
+    days = [day for back in range(1, months_back + 1) if (day := month_end(month - back)) >= first]
+    if not days:
+        return since.sort("household_id")
     reads = dict.fromkeys(name for rule in looked_at for name in rule.reads)
-    features = features_for(panel).select(reads)
+    matrix = build_features(panel, days, features_for(panel).select(reads), thresholds, alive.to_list())
+    earlier = apply_rules(matrix, looked_at).states == HIT
+    index = matrix.index.select("household_id", "as_of_date").with_row_index("row")
     found = [since]
-    for months in range(1, months_back + 1):
-        day = month_end(month_index(as_of_date) - months)
-        first = panel.first_recorded_on
-        if first is None or day < first or alive.is_empty():
-            break
-        matrix = build_features(panel, [day], features, thresholds, alive.to_list())
-        earlier = apply_rules(matrix, looked_at)
-        before = matrix.index.select("household_id").with_row_index("row")
+    for day in days:
         rows = pl.DataFrame({"household_id": alive}).join(
-            before, on="household_id", how="left", maintain_order="left"
+            index.filter(as_of_date=day), on="household_id", how="left", maintain_order="left"
         )["row"]
         is_known = rows.is_not_null().to_numpy()
         states = np.zeros_like(standing)
-        states[is_known] = earlier.states[rows.drop_nulls().to_numpy()] == HIT
+        states[is_known] = earlier[rows.drop_nulls().to_numpy()]
         standing = standing & states
         still = standing.any(axis=1)
         alive, standing = alive.filter(pl.Series(still)), standing[still]
