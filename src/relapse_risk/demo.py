@@ -10,10 +10,13 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
+from relapse_risk.caseloads import ForecastRequest, write_forecast
 from relapse_risk.config import Experiment
 from relapse_risk.errors import ConfigurationError
 from relapse_risk.evaluation.backtest import BacktestResult
 from relapse_risk.evaluation.records import Record
+from relapse_risk.forecast.area import CaseloadForecast
+from relapse_risk.forecast.caseload import ForecastSettings
 from relapse_risk.outputs.backtest_page import write_backtest
 from relapse_risk.outputs.visit_list import ListSettings, VisitList
 from relapse_risk.panel.ingest import IngestReport, ingest
@@ -66,12 +69,13 @@ class DemoResult:
     report: IngestReport
     judged: BacktestResult
     trained: Trained
+    forecast: CaseloadForecast
     lists: VisitList
     households: int
 
 
 def run_demo(households: int, seed: int, out: Path) -> DemoResult:
-    """Simulate, ingest, apply rules, judge, train, score and list; print each step and a summary.
+    """Simulate, ingest, apply rules, judge, train, score, forecast and list; print each step and a summary.
 
     Parameters
     ----------
@@ -122,14 +126,21 @@ def run_demo(households: int, seed: int, out: Path) -> DemoResult:
         f"score and explain every household → {out / 'outputs' / 'scores'}",
         lambda show: write_scores(store, trained.folder, as_of_date, out / "outputs" / "scores", show),
     )
-    options = ListOptions(max(1, round(CAPACITY * households)), ListSettings())
+    request = ForecastRequest(as_of_date, ForecastSettings(), experiment, trained.folder)
+    forecast = step(
+        f"forecast of new relapses, 12 months → {out / 'outputs' / 'forecast'}",
+        lambda show: write_forecast(store, request, out / "outputs" / "forecast", "zh", on_progress=show),
+    )
+    options = ListOptions(
+        max(1, round(CAPACITY * households)), ListSettings(), forecast=out / "outputs" / "forecast"
+    )
     lists = step(
         f"visit list → {out / 'outputs' / 'list'}",
         lambda show: write_visit_lists(
             store, trained.folder, as_of_date, out / "outputs" / "list", options, show
         ),
     )
-    result = DemoResult(out, as_of_date, report, judged, trained, lists, households)
+    result = DemoResult(out, as_of_date, report, judged, trained, forecast, lists, households)
     for line in summary_lines(result):
         console().print(line, markup=False)
     console().print(f"\nAll of it took {step.seconds:.0f} s.")
@@ -147,6 +158,7 @@ def summary_lines(result: DemoResult) -> list[str]:
         f"{sum(c.duplicate for c in counts):,} exact duplicates.",
     ]
     lines += [f"  {line}" for county in result.lists.counties for line in county.summary_lines("en")]
+    lines += [f"  {line}" for line in _expected(result.forecast)]
     unjudged = sum(int(str(row["cannot_judge"])) for row in result.lists.rule_counts)
     lines.append(f"  {unjudged:,} times a rule could not judge for want of data; the list says where.")
     lines += ["", "HOW GOOD IS THE LIST", *_quality(result.judged)]
@@ -155,6 +167,7 @@ def summary_lines(result: DemoResult) -> list[str]:
         "",
         "WHERE THE FILES ARE",
         f"  {out / 'outputs' / 'list'}      the visit list of each county (open the CSV in Excel or WPS)",
+        f"  {out / 'outputs' / 'forecast'}  new relapses to expect, with pages for county and province",
         f"  {out / 'outputs' / 'backtest'}  summary.md, in Chinese and English",
         f"  {result.trained.folder}         the model; read its card.md",
         f"  {out / 'experiments' / 'mlflow.db'}   the MLflow run: `make mlflow` shows it",
@@ -163,6 +176,15 @@ def summary_lines(result: DemoResult) -> list[str]:
         "  The score only orders visits. It is no ground for inclusion, exit or stopping a benefit.",
     ]
     return lines
+
+
+def _expected(forecast: CaseloadForecast) -> list[str]:
+    """Return what the counties together may expect in the whole span of a forecast."""
+    whole = forecast.ahead.filter(level="province").sort("months_ahead").row(-1, named=True)
+    return [
+        f"{whole['mean']:.0f} new relapses are to be expected in the next {whole['months_ahead']} months "
+        f"(80% interval {whole['low80']:.0f} to {whole['high80']:.0f})."
+    ]
 
 
 def _quality(judged: BacktestResult) -> list[str]:
