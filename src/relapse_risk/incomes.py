@@ -19,7 +19,7 @@ from relapse_risk.modeling.store import model_hash
 from relapse_risk.outputs.tables import ResultTable, table_files
 from relapse_risk.pipeline import open_store, train_income
 from relapse_risk.runs import publish_result, store_facts
-from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual
+from relapse_risk.vocabulary import FORECAST_DISCLAIMER, Bilingual
 
 if TYPE_CHECKING:
     from relapse_risk.config import Experiment
@@ -161,6 +161,6 @@ def income_note(request: IncomeRequest, language: Language) -> Sequence[str]:
             "and the probability of being below each line.",
         ),
         Bilingual("本结果含小数，不得流出本县。", "Small counts stand here: the result stays in the county."),
-        SCORE_DISCLAIMER,
+        FORECAST_DISCLAIMER,
     ]
     return [line.text(language) for line in lines]

@@ -155,4 +155,9 @@ SCORE_DISCLAIMER = Bilingual(
     "本分值仅为走访排序参考，不作为纳入、退出或停发待遇依据。",
     "This score only orders visits; it is no ground for inclusion, exit or stopping a benefit.",
 )
+FORECAST_DISCLAIMER = Bilingual(
+    "本预测仅供安排走访、资金和人员参考，不作为任何一户纳入、退出或停发待遇的依据。",
+    "This forecast is for planning visits, funds and staff; it is no ground for a household's inclusion, "
+    "exit or stopping a benefit.",
+)
 MODEL_ONLY_NOTE = Bilingual("未触发规则，模型提示关注", "No rule hit; flagged by the model")

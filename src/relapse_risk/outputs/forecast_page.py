@@ -23,7 +23,7 @@ from relapse_risk.outputs.forecast_words import (
     months_ahead,
 )
 from relapse_risk.outputs.outlook import fan_script
-from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
+from relapse_risk.vocabulary import FORECAST_DISCLAIMER, Bilingual, Language
 
 _TEMPLATE = "forecast_page.html"
 _TITLE = Bilingual("返贫规模预测", "Caseload forecast")
@@ -194,7 +194,7 @@ def _page(
         "as_of": str(forecast.as_of_date),
         "from": f"{forecast.months[0]:%Y-%m}",
         "to": f"{forecast.months[-1]:%Y-%m}",
-        "disclaimer": _both(SCORE_DISCLAIMER),
+        "disclaimer": _both(FORECAST_DISCLAIMER),
         "loud": loud,
         "notes": notes,
         "tiles": tiles,

@@ -15,7 +15,7 @@ from relapse_risk.outputs.forecast_words import HEADERS, LEVELS, MODELS, QUANTIT
 from relapse_risk.outputs.outlook import OUTLOOK_FILE, county_outlook
 from relapse_risk.outputs.suppress import Cell, Sum, suppress
 from relapse_risk.outputs.tables import WITHHELD_MARK, ResultTable, table_files
-from relapse_risk.vocabulary import SCORE_DISCLAIMER, Bilingual, Language
+from relapse_risk.vocabulary import FORECAST_DISCLAIMER, Bilingual, Language
 
 TITLE = Bilingual("返贫规模预测", "caseload_forecast")
 LEAVING = Bilingual("省级汇总", "provincial")
@@ -196,7 +196,7 @@ def forecast_note(forecast: CaseloadForecast, language: Language) -> list[str]:
         ),
         WITHHELD_NOTE,
         *forecast.notes,
-        SCORE_DISCLAIMER,
+        FORECAST_DISCLAIMER,
     ]
     return [line.text(language) for line in lines]
 
