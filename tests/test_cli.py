@@ -146,7 +146,7 @@ def test_a_list_that_staff_filled_in_comes_back(county: Path) -> None:
     done = run(*call)
     assert done.exit_code == 0, done.output
     assert f"已录入走访{rows.height}条" in done.output
-    assert "precision" in done.output
+    assert "属实比例" in done.output
     assert "抽签比较" in done.output
     assert f"此前已录入{rows.height}条" in run(*call).output
 

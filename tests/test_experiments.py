@@ -174,7 +174,8 @@ def test_a_killed_search_goes_on_and_finished_work_is_not_repeated(
     assert after[: len(before)] == before
 
     monkeypatch.chdir(project)
-    client = MlflowClient(URI)
+    # By its whole path: MLflow keeps a connection for each name of a store, whatever the folder.
+    client = MlflowClient(f"sqlite:///{project}/experiments/mlflow.db")
     experiment_id = client.get_experiment_by_name("searched").experiment_id
     runs = client.search_runs([experiment_id])
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]

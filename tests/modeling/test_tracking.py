@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from relapse_risk.errors import MachineError
+from relapse_risk.modeling.experiment_runs import PARENT_TAG, TRIAL_TAG, log_trials, parent_run
 from relapse_risk.modeling.store import model_hash, save_model
 from relapse_risk.modeling.tracking import log_training
 
@@ -104,3 +105,21 @@ def test_a_store_that_cannot_be_used_is_named(logged, model, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="RR621"):
         log_training(model, folder, tracking_uri=f"sqlite:///{tmp_path}/file/mlflow.db")
+
+
+def test_a_trial_that_a_kill_left_half_logged_is_logged_once(logged) -> None:
+    from mlflow import MlflowClient
+
+    root, _, _ = logged
+    uri = f"sqlite:///{root}/experiments/mlflow.db"
+    parent, _ = parent_run(uri, "searched", "key", "what for")
+    client = MlflowClient(uri)
+    experiment_id = client.get_run(parent).info.experiment_id
+    client.create_run(experiment_id, tags={PARENT_TAG: parent, TRIAL_TAG: "0"})
+    for _ in range(2):
+        log_trials(uri, parent, [(0, {"num_leaves": 7}, 0.25), (1, {"num_leaves": 15}, 0.5)])
+    children = client.search_runs([experiment_id], f"tags.`{PARENT_TAG}` = '{parent}'")
+    found = {run.data.tags[TRIAL_TAG]: run.data.metrics["inner_precision_at_capacity"] for run in children}
+    assert found == {"0": 0.25, "1": 0.5}
+    assert len(children) == 2
+    assert parent_run(uri, "searched", "key", "what for") == (parent, False)

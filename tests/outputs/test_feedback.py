@@ -148,7 +148,7 @@ def test_a_changed_computed_cell_is_named_and_the_list_as_handed_out_holds(offic
     report = record_visits(office.returned(tampered), office.store, office.lists, today=TODAY)
     assert report.recorded == 2
     assert report.files[0][1].changed.rows() == [(2, "risk_score"), (3, "reason_1")]
-    assert any("risk_score" in line for line in report.summary_lines("zh"))
+    assert any("第2行模型风险分" in line for line in report.summary_lines("zh"))
 
 
 def test_columns_that_were_sorted_alone_are_not_believed(office: Office) -> None:

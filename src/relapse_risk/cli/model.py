@@ -67,7 +67,7 @@ def promote(
 
     Example: relapse-risk model promote models/default/2 --store data/store
     """
-    from relapse_risk.modeling.store import load_model
+    from relapse_risk.modeling.store import experiment_of_model
     from relapse_risk.promotion import promote_model
 
     with errors_shown():
@@ -75,7 +75,7 @@ def promote(
         folder = _folder(model)
         with progress("promote") as show_progress:
             decision = promote_model(
-                panel_for([load_model(folder).experiment], store, lists),
+                panel_for([experiment_of_model(folder)], store, lists),
                 folder,
                 project.models,
                 project.tracking_uri,

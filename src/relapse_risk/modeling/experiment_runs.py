@@ -32,9 +32,8 @@ def parent_run(tracking_uri: str, name: str, key: str, description: str) -> tupl
             if not is_finished:
                 client.update_run(run_id, status=_RUNNING)
             return run_id, is_finished
-        run = client.create_run(experiment_id, run_name=name)
-        for tag, value in {KEY_TAG: key, "mlflow.note.content": description}.items():
-            client.set_tag(run.info.run_id, tag, value)
+        tags = {KEY_TAG: key, "mlflow.note.content": description}
+        run = client.create_run(experiment_id, run_name=name, tags=tags)
         return str(run.info.run_id), False
 
 
@@ -42,6 +41,8 @@ def log_trials(
     tracking_uri: str, parent: str, trials: Sequence[tuple[int, Mapping[str, Any], float]]
 ) -> None:
     """Log every trial that is not yet there as a child run: its settings, and its precision inside.
+
+    A trial that a killed process left half logged is taken away and logged anew.
 
     Parameters
     ----------
@@ -52,7 +53,11 @@ def log_trials(
     with tracking_store(tracking_uri) as client:
         experiment_id = client.get_run(parent).info.experiment_id
         children = client.search_runs([experiment_id], f"tags.`{PARENT_TAG}` = '{parent}'", max_results=5_000)
-        known = {run.data.tags.get(TRIAL_TAG) for run in children if run.info.status == _FINISHED}
+        logged = [run for run in children if TRIAL_TAG in run.data.tags]
+        known = {run.data.tags[TRIAL_TAG] for run in logged if run.info.status == _FINISHED}
+        for run in logged:
+            if run.info.status != _FINISHED:
+                client.delete_run(run.info.run_id)
         for number, settings, precision in trials:
             if str(number) in known:
                 continue

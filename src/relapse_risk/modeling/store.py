@@ -192,6 +192,19 @@ def _check_modules(plain: Mapping[str, Any], features: FeatureSet, folder: Path)
         )
 
 
+def experiment_of_model(folder: Path) -> Experiment:
+    """Return the experiment that a model directory was trained by, after checking every file's checksum.
+
+    Needs no features, so that the panel they come from can be opened as the experiment asks for.
+
+    Raises
+    ------
+    ModelError
+        As :func:`load_model`.
+    """
+    return Experiment.model_validate(_parse(verified_files(folder), folder)["experiment"])
+
+
 def model_file(folder: Path, name: str) -> bytes | None:
     """Return a further file of a model directory after checking its checksum; None where it has none."""
     return verified_files(folder).get(name)
