@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 
+from relapse_risk.modeling import newton
 from relapse_risk.modeling.intervals import sigmoid
 from relapse_risk.modeling.newton import fit_logistic_hazard
 
@@ -42,3 +44,25 @@ def test_separable_data_and_an_interval_without_events_stay_finite() -> None:
     assert np.isfinite(intercepts).all()
     assert slopes[0] > 5
     assert sigmoid(intercepts)[1] < 1e-3
+
+
+def test_a_column_of_few_large_values_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halving every step for the leap of one column took dozens of them."""
+    draw = np.random.default_rng(3)
+    design = draw.normal(size=(4_000, 12)).astype(np.float32)
+    design[:, 0] = np.where(draw.random(4_000) < 0.005, 60.0, 0.0)
+    event = (draw.random(4_000) < sigmoid(design[:, 1] - 3.0)).astype(float)[:, None]
+    event[design[:, 0] > 0] = 1.0
+    seen: list[int] = []
+    derivatives = newton._derivatives
+
+    def counted(*given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(1)
+        return derivatives(*given)
+
+    monkeypatch.setattr(newton, "_derivatives", counted)
+    intercepts, slopes = fit_logistic_hazard(design, np.ones_like(event), event, 20.0)
+    fitted = LogisticRegression(C=1 / 20.0, tol=1e-10, max_iter=5_000).fit(design.astype(float), event[:, 0])
+    assert np.allclose(slopes, fitted.coef_[0], atol=1e-4)
+    assert np.allclose(intercepts, fitted.intercept_, atol=1e-4)
+    assert len(seen) <= 15
