@@ -239,7 +239,7 @@ def photograph(page: Path, picture: Path) -> None:
         "--hide-scrollbars",
     ]
     with tempfile.TemporaryDirectory() as profile:
-        shot = [f"--user-data-dir={profile}", "--window-size=1240,900", f"--screenshot={picture.resolve()}"]
+        shot = [f"--user-data-dir={profile}", "--window-size=1240,1500", f"--screenshot={picture.resolve()}"]
         subprocess.run([browser, *flags, *shot, page.resolve().as_uri()], check=True, capture_output=True)
 
 
