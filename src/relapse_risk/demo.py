@@ -158,7 +158,7 @@ def summary_lines(result: DemoResult) -> list[str]:
         f"{sum(c.duplicate for c in counts):,} exact duplicates.",
     ]
     lines += [f"  {line}" for county in result.lists.counties for line in county.summary_lines("en")]
-    lines += [f"  {line}" for line in _expected(result.forecast)]
+    lines.append(f"  {_expected(result.forecast)}")
     unjudged = sum(int(str(row["cannot_judge"])) for row in result.lists.rule_counts)
     lines.append(f"  {unjudged:,} times a rule could not judge for want of data; the list says where.")
     lines += ["", "HOW GOOD IS THE LIST", *_quality(result.judged)]
@@ -178,13 +178,13 @@ def summary_lines(result: DemoResult) -> list[str]:
     return lines
 
 
-def _expected(forecast: CaseloadForecast) -> list[str]:
+def _expected(forecast: CaseloadForecast) -> str:
     """Return what the counties together may expect in the whole span of a forecast."""
     whole = forecast.ahead.filter(level="province").sort("months_ahead").row(-1, named=True)
-    return [
+    return (
         f"{whole['mean']:.0f} new relapses are to be expected in the next {whole['months_ahead']} months "
         f"(80% interval {whole['low80']:.0f} to {whole['high80']:.0f})."
-    ]
+    )
 
 
 def _quality(judged: BacktestResult) -> list[str]:
